@@ -1,0 +1,1 @@
+"""Stores what arrives and decides what follows: the only package that knows the database."""

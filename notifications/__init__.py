@@ -1,0 +1,1 @@
+"""Sends messages. Knows channels, not patients and not the database."""
