@@ -1,0 +1,1 @@
+"""Who saw or changed what, hash-chained; every automatic decision."""

@@ -1,0 +1,1 @@
+"""Registered devices, their patient, last seen, battery, silence."""

@@ -1,0 +1,1 @@
+"""Dose events and how they match scheduled doses."""

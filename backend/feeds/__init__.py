@@ -1,0 +1,1 @@
+"""What manufacturers receive: the reorder feed, read by cursor."""

@@ -1,0 +1,33 @@
+"""What manufacturers receive: rows of a feed in commit order."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field
+
+from backend.database.columns import Row, big, document, instant, text
+
+
+class FeedHead(Row, table=True):
+    """The last cursor given out in a feed.
+
+    Whoever appends locks this row until commit, so that cursors become visible in
+    order and a reader can never pass one that is still to come.
+    """
+
+    feed: str = text(primary_key=True)
+    cursor: int = big(default=0)
+
+
+class FeedRow(Row, table=True):
+    """One row of a feed, for one recipient. No health data, no name."""
+
+    feed: str = text(primary_key=True)
+    cursor: int = big(primary_key=True)
+    recipient_id: UUID = Field(index=True)
+    dedup_key: str = text()
+    body: dict[str, object] = document()
+    recorded_at: datetime = instant()
+
+    __table_args__ = (UniqueConstraint("feed", "dedup_key"),)

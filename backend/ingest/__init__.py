@@ -1,0 +1,1 @@
+"""What devices and imports send, and all that happens when it arrives."""

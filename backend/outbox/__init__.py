@@ -1,0 +1,1 @@
+"""Messages to send, attempts, receipts, reconciliation."""

@@ -1,0 +1,85 @@
+"""The queue of messages: an ordinary local table, claimed with SKIP LOCKED."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import text as sql
+from sqlmodel import Field
+
+from backend.database.columns import Row, document, instant, small, text
+
+
+class OutboxMessage(Row, table=True):
+    """One message to one recipient by one channel.
+
+    States: pending, leased, sent, delivered, failed, unknown, expired, cancelled.
+    `dedup_key` is unique within a patient: (regimen, occurrence, rung) for a reminder.
+    `due_at` and `valid_until` are domain time, `lease_until` and attempts real time.
+    `body` is written when the message is worded, that is when it is sent.
+    """
+
+    message_id: UUID = Field(default_factory=uuid4, primary_key=True)
+    patient_id: UUID
+    clinic_id: UUID
+    dedup_key: str = text()
+    kind: str = text()
+    recipient_kind: str = text(default="patient")
+    recipient_id: UUID
+    channel: str = text()
+    address: str = text()
+    language: str = text(default="en")
+    priority: int = small(default=5)
+    params: dict[str, object] = document(default_factory=dict)
+    why: dict[str, object] = document(default_factory=dict)
+    body: str | None = text(default=None)
+    due_at: datetime = instant()
+    valid_until: datetime = instant()
+    state: str = text(default="pending")
+    attempt: int = small(default=0)
+    lease_until: datetime | None = instant(default=None)
+    provider_id: str | None = text(default=None)
+    code: str | None = text(default=None)
+    reference: str = text()
+    created_at: datetime = instant()
+    settled_at: datetime | None = instant(default=None)
+
+    __table_args__ = (
+        UniqueConstraint("patient_id", "dedup_key"),
+        Index(
+            "ix_message_due",
+            "due_at",
+            "message_id",
+            postgresql_where=sql("state = 'pending'"),
+        ),
+        Index(
+            "ix_message_open",
+            "lease_until",
+            postgresql_where=sql("state IN ('leased', 'unknown')"),
+        ),
+        Index("ix_message_clinic", "clinic_id", "due_at"),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+
+class MessageAttempt(Row, table=True):
+    """One call to a provider; real time. `outcome` is empty while it is under way."""
+
+    message_id: UUID = Field(primary_key=True)
+    attempt: int = small(primary_key=True)
+    patient_id: UUID
+    started_at: datetime = instant()
+    ended_at: datetime | None = instant(default=None)
+    outcome: str | None = text(default=None)
+    code: str | None = text(default=None)
+    provider_id: str | None = text(default=None)
+
+
+class Receipt(Row, table=True):
+    """What the provider said later about a message it had accepted."""
+
+    provider_id: str = text(primary_key=True)
+    status: str = text(primary_key=True)
+    message_id: UUID | None = None
+    code: str | None = text(default=None)
+    received_at: datetime = instant()

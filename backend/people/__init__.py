@@ -1,0 +1,1 @@
+"""Patients, clinicians, manufacturers, bridges; consent; who may see whom."""

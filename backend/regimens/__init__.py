@@ -1,0 +1,1 @@
+"""What was prescribed, versioned; expands to scheduled doses."""

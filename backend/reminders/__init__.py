@@ -1,0 +1,1 @@
+"""Plan, cancel and word the message about a late dose."""

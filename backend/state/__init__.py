@@ -1,0 +1,1 @@
+"""The one row a patient that lists read, kept in the accepting transaction."""

@@ -1,0 +1,1 @@
+"""Stock on hand, run-out, reorders and their life."""

@@ -1,0 +1,1 @@
+"""Wearable observations, stored as segments."""
