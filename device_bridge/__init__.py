@@ -1,1 +1,1 @@
-"""Turns the bytes of devices into dose events and vitals and hands them to the backend."""
+"""Turns the bytes of devices into dose events and vitals for the backend."""

@@ -1,0 +1,4 @@
+"""Reading and writing of shared Bluetooth formats.
+
+Every `decode` is total: any octets give a value or raise MalformedRecord.
+"""

@@ -1,0 +1,151 @@
+"""Elapsed Time: the GHS time stamp (9 octets) and Current Elapsed Time 2BF2 (11)."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+
+from device_bridge.errors import MalformedRecord
+from device_bridge.gatt.reader import Reader
+
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+TICK_COUNTER, IS_UTC, OFFSET_USED, CURRENT_TIMELINE = 0x01, 0x02, 0x10, 0x20
+SYNC_SOURCES = {
+    0: "unknown",
+    1: "ntp",
+    2: "gps",
+    3: "radio",
+    4: "manual",
+    5: "atomic",
+    6: "cellular",
+    7: "none",
+}
+SYNC_NTP, SYNC_NONE = 1, 7
+
+
+class Resolution(IntEnum):
+    """What one unit of the time value is; the numbers are those on the wire."""
+
+    SECOND = 0
+    TENTH = 1
+    MILLISECOND = 2
+    HUNDRED_MICROSECONDS = 3
+
+    @property
+    def microseconds(self) -> int:
+        return (1_000_000, 100_000, 1_000, 100)[self]
+
+    @property
+    def fraction_digits(self) -> int:
+        return (0, 1, 3, 4)[self]
+
+
+@dataclass(frozen=True, slots=True)
+class ElapsedTime:
+    """A device's clock value. `status` and `capabilities` exist in 2BF2 alone."""
+
+    flags: int
+    value: int
+    sync_source: int
+    offset_quarters: int
+    status: int | None = None
+    capabilities: int | None = None
+
+    @property
+    def tick_counter(self) -> bool:
+        return bool(self.flags & TICK_COUNTER)
+
+    @property
+    def is_utc(self) -> bool:
+        return bool(self.flags & IS_UTC)
+
+    @property
+    def offset_used(self) -> bool:
+        return bool(self.flags & OFFSET_USED)
+
+    @property
+    def current_timeline(self) -> bool:
+        return bool(self.flags & CURRENT_TIMELINE)
+
+    @property
+    def resolution(self) -> Resolution:
+        return Resolution((self.flags >> 2) & 3)
+
+    @property
+    def needs_set(self) -> bool:
+        return bool((self.status or 0) & 1)
+
+    @property
+    def clock(self) -> datetime | None:
+        """Return the face of the clock labelled as UTC, or None for a tick counter.
+
+        None also when the value lies beyond the year 9999.
+        """
+        if self.tick_counter:
+            return None
+        try:
+            return EPOCH + timedelta(
+                microseconds=self.value * self.resolution.microseconds
+            )
+        except OverflowError:
+            return None
+
+    @property
+    def utc(self) -> datetime | None:
+        """Return the instant, or None when the device does not say which zone it is."""
+        face = self.clock
+        if face is None or self.is_utc:
+            return face
+        if not self.offset_used:
+            return None
+        try:
+            return face - timedelta(minutes=15 * self.offset_quarters)
+        except OverflowError:
+            return None
+
+    def on_timeline(self, *, current: bool) -> "ElapsedTime":
+        """Return the same stamp with the current-timeline flag set or cleared."""
+        cleared = self.flags & ~CURRENT_TIMELINE
+        return replace(self, flags=cleared | (CURRENT_TIMELINE if current else 0))
+
+    def encode(self) -> bytes:
+        """Return 9 octets, or 11 if status and capabilities are known."""
+        tail = b""
+        if self.status is not None:
+            tail = bytes([self.status, self.capabilities or 0])
+        return (
+            bytes([self.flags])
+            + self.value.to_bytes(6, "little")
+            + bytes([self.sync_source])
+            + self.offset_quarters.to_bytes(1, "little", signed=True)
+            + tail
+        )
+
+
+def utc_stamp(
+    at: datetime, *, current: bool = True, sync_source: int = SYNC_NTP
+) -> ElapsedTime:
+    """Return the stamp in UTC milliseconds for an aware instant from 2000 on."""
+    flags = IS_UTC | Resolution.MILLISECOND << 2 | (CURRENT_TIMELINE if current else 0)
+    milliseconds = max(0, (at - EPOCH) // timedelta(milliseconds=1))
+    return ElapsedTime(flags, milliseconds, sync_source, 0)
+
+
+def read_stamp(reader: Reader) -> ElapsedTime:
+    """Return the next nine octets as a time stamp."""
+    return ElapsedTime(
+        flags=reader.unsigned(1),
+        value=reader.unsigned(6),
+        sync_source=reader.unsigned(1),
+        offset_quarters=reader.signed(1),
+    )
+
+
+def decode_elapsed_time(payload: bytes) -> ElapsedTime:
+    """Return the value of 2BF2 as read (11 octets) or written (9)."""
+    if len(payload) not in (9, 11):
+        raise MalformedRecord("elapsed time", bytes(payload), "want 9 or 11 octets")
+    reader = Reader("elapsed time", payload)
+    stamp = read_stamp(reader)
+    if not reader.left:
+        return stamp
+    return replace(stamp, status=reader.unsigned(1), capabilities=reader.unsigned(1))

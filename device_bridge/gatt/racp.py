@@ -1,0 +1,167 @@
+"""Record Access Control Point 2A52: requests written, answers indicated."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from device_bridge.errors import MalformedRecord
+from device_bridge.gatt.reader import Reader
+
+
+class Opcode(IntEnum):
+    REPORT_STORED = 1
+    DELETE_STORED = 2
+    ABORT = 3
+    REPORT_NUMBER = 4
+    NUMBER_RESPONSE = 5
+    RESPONSE_CODE = 6
+    COMBINED_REPORT = 7
+    COMBINED_RESPONSE = 8
+
+
+class Operator(IntEnum):
+    NULL = 0
+    ALL = 1
+    LESS_OR_EQUAL = 2
+    GREATER_OR_EQUAL = 3
+    WITHIN_RANGE = 4
+    FIRST = 5
+    LAST = 6
+
+
+class ResponseCode(IntEnum):
+    SUCCESS = 1
+    OPCODE_NOT_SUPPORTED = 2
+    INVALID_OPERATOR = 3
+    OPERATOR_NOT_SUPPORTED = 4
+    INVALID_OPERAND = 5
+    NO_RECORDS = 6
+    ABORT_UNSUCCESSFUL = 7
+    NOT_COMPLETED = 8
+    OPERAND_NOT_SUPPORTED = 9
+    SERVER_BUSY = 10
+
+
+RECORD_NUMBER, TIME_STAMP = 1, 2
+_BOUNDS = {
+    Operator.LESS_OR_EQUAL: 1,
+    Operator.GREATER_OR_EQUAL: 1,
+    Operator.WITHIN_RANGE: 2,
+}
+_REQUESTS = {
+    Opcode.REPORT_STORED,
+    Opcode.DELETE_STORED,
+    Opcode.ABORT,
+    Opcode.REPORT_NUMBER,
+    Opcode.COMBINED_REPORT,
+}
+Width = Literal[2, 4]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a collector writes. Bounds are inclusive; None where there is no bound."""
+
+    opcode: Opcode
+    operator: Operator
+    filter_type: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+
+    def encode(self, width: Width = 4) -> bytes:
+        """Return the octets; GHS operands are 4 octets wide, GLS and CGM 2."""
+        head = bytes([self.opcode, self.operator])
+        if self.filter_type is None:
+            return head
+        bounds = [b for b in (self.minimum, self.maximum) if b is not None]
+        operands = b"".join(bound.to_bytes(width, "little") for bound in bounds)
+        return head + bytes([self.filter_type]) + operands
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server indicates: a count, or the code for the request it answers."""
+
+    opcode: Opcode
+    count: int | None = None
+    request: int | None = None
+    code: int | None = None
+
+    def encode(self) -> bytes:
+        """Return the octets; counts are 4 octets wide as in GHS."""
+        head = bytes([self.opcode, Operator.NULL])
+        if self.count is not None:
+            return head + self.count.to_bytes(4, "little")
+        return head + bytes([self.request or 0, self.code or 0])
+
+
+def from_number(first: int) -> Request:
+    """Return the request for all records numbered `first` or higher."""
+    return Request(
+        Opcode.COMBINED_REPORT,
+        Operator.GREATER_OR_EQUAL,
+        RECORD_NUMBER,
+        minimum=first,
+    )
+
+
+def delete_through(last: int) -> Request:
+    """Return the request to delete all records numbered `last` or lower."""
+    return Request(
+        Opcode.DELETE_STORED, Operator.LESS_OR_EQUAL, RECORD_NUMBER, maximum=last
+    )
+
+
+ABORT = Request(Opcode.ABORT, Operator.NULL)
+COUNT_ALL = Request(Opcode.REPORT_NUMBER, Operator.ALL)
+REPORT_FIRST = Request(Opcode.COMBINED_REPORT, Operator.FIRST)
+REPORT_LAST = Request(Opcode.COMBINED_REPORT, Operator.LAST)
+DELETE_FIRST = Request(Opcode.DELETE_STORED, Operator.FIRST)
+
+
+def decode_request(payload: bytes, width: Width = 4) -> Request:
+    """Return the request; raises MalformedRecord on unknown codes or a wrong length."""
+    reader = Reader("record access request", payload)
+    opcode, operator = reader.unsigned(1), reader.unsigned(1)
+    if opcode not in _REQUESTS:
+        raise reader.malformed(f"opcode {opcode} is not a request")
+    if operator not in list(Operator):
+        raise reader.malformed(f"unknown operator {operator}")
+    opcode, operator = Opcode(opcode), Operator(operator)
+    bounds = _BOUNDS.get(operator, 0)
+    if not bounds:
+        reader.end()
+        return Request(opcode, operator)
+    filter_type = reader.unsigned(1)
+    operands = [reader.unsigned(width) for _ in range(bounds)]
+    reader.end()
+    return Request(
+        opcode,
+        operator,
+        filter_type,
+        minimum=None if operator is Operator.LESS_OR_EQUAL else operands[0],
+        maximum=None if operator is Operator.GREATER_OR_EQUAL else operands[-1],
+    )
+
+
+def decode_answer(payload: bytes) -> Answer:
+    """Return the answer; a count may be 1, 2 or 4 octets wide."""
+    reader = Reader("record access answer", payload)
+    opcode = reader.unsigned(1)
+    if opcode not in (
+        Opcode.NUMBER_RESPONSE,
+        Opcode.RESPONSE_CODE,
+        Opcode.COMBINED_RESPONSE,
+    ):
+        raise reader.malformed(f"opcode {opcode} is not an answer")
+    if reader.unsigned(1) != Operator.NULL:
+        raise reader.malformed("operator of an answer is not null")
+    if opcode == Opcode.RESPONSE_CODE:
+        answer = Answer(
+            Opcode.RESPONSE_CODE, request=reader.unsigned(1), code=reader.unsigned(1)
+        )
+        reader.end()
+        return answer
+    if reader.left not in (1, 2, 4):
+        raise MalformedRecord(reader.what, reader.payload, "count of unknown width")
+    return Answer(Opcode(opcode), count=reader.unsigned(reader.left))
