@@ -13,8 +13,9 @@ from backend.database.columns import Row, amount, big, document, instant, text
 class DoseEvent(Row, table=True):
     """What a device recorded or a patient said, of one patient; never edited.
 
-    `evidence`: `container_opened`, `dose_delivered` or `self_reported`. `label` is the
-    result of labelling: `therapeutic`, `prime`, `duplicate`, `no_measurement`, `extra`.
+    `evidence`: `container_opened`, `dose_delivered` or `self_reported`. `said` is what
+    the device or a person called it; `label` what matching made of it, a word of
+    `analytics.matching.EventLabel`.
     """
 
     patient_id: UUID = Field(primary_key=True)
@@ -25,7 +26,8 @@ class DoseEvent(Row, table=True):
     epoch: int | None = None
     sequence: int | None = big(default=None)
     evidence: str = text()
-    label: str = text(default="therapeutic")
+    said: str | None = text(default=None)
+    label: str = text(default="unmatched")
     occurred_at: datetime = instant()
     uncertainty_s: float = 0.0
     amount: Decimal | None = amount(default=None)

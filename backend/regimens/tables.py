@@ -53,9 +53,10 @@ class ScheduledDose(Row, table=True):
     """One expected dose with its window and what became of it.
 
     `occurrence` is the key made by `backend.regimens.expand`. `due_at` is empty for a
-    dose that is due some time in its dose-day. Labels: `pending`, `late`, `missed`,
-    `unknown` (no evidence either way), `on_time`, `early`, `late_taken`, `taken`
-    (untimed), `paused`.
+    dose that is due some time in its dose-day. Labels while nothing was recorded:
+    `pending`, `late`, `missed`, `unknown` (no evidence either way); once it was:
+    `early`, `on_time`, `taken_late`, or `taken` for an untimed dose. `check_at` is
+    when the mere passing of time may next change the label.
     """
 
     patient_id: UUID = Field(primary_key=True)
@@ -74,12 +75,19 @@ class ScheduledDose(Row, table=True):
     label: str = text(default="pending")
     dose_event_id: UUID | None = None
     labelled_at: datetime | None = instant(default=None)
+    check_at: datetime | None = instant(default=None)
 
     __table_args__ = (
         Index("ix_scheduled_dose_day", "patient_id", "dose_day"),
         Index(
+            "ix_scheduled_dose_check",
+            "check_at",
+            postgresql_where=sql("check_at IS NOT NULL"),
+        ),
+        Index(
             "ix_scheduled_dose_open",
+            "patient_id",
             "window_until",
-            postgresql_where=sql("label IN ('pending', 'late')"),
+            postgresql_where=sql("label IN ('pending', 'late', 'unknown')"),
         ),
     )

@@ -1,0 +1,177 @@
+"""Which patient a compartment of a device serves, and when."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from backend.database.sets import execute, fetch
+from backend.devices.tables import Assignment, Device
+from backend.errors import Conflict, NotFound
+
+
+class AlreadyAssigned(Conflict):
+    """The compartment serves somebody else in a part of that time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whom a record belongs to: the patient and, where one is set, the regimen."""
+
+    patient_id: UUID
+    regimen_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and when something was recorded."""
+
+    device_id: UUID
+    compartment: int
+    at: datetime
+
+
+def assign(
+    session: Session,
+    device_id: UUID,
+    patient_id: UUID,
+    *,
+    regimen_id: UUID | None = None,
+    compartment: int = 0,
+    since: datetime,
+    until: datetime | None = None,
+) -> Assignment:
+    """Return the new assignment of a compartment to a patient, from since to until.
+
+    Raises NotFound for an unknown device and AlreadyAssigned when the spans overlap.
+    """
+    lock(session, [device_id])
+    if session.get(Device, device_id) is None:
+        raise NotFound("There is no such device.", device_id=str(device_id))
+    others = session.exec(
+        select(Assignment)
+        .where(Assignment.device_id == device_id)
+        .where(Assignment.compartment == compartment)
+    )
+    for other in others:
+        if _overlap(other, since, until):
+            raise AlreadyAssigned(
+                f"Compartment {compartment} is assigned since {other.since:%Y-%m-%d}. "
+                "End that assignment first.",
+                assignment_id=str(other.assignment_id),
+            )
+    made = Assignment(
+        patient_id=patient_id,
+        device_id=device_id,
+        compartment=compartment,
+        regimen_id=regimen_id,
+        since=since,
+        until=until,
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def end(session: Session, device_id: UUID, compartment: int, *, at: datetime) -> None:
+    """End the running assignment of a compartment. Raises NotFound if none runs."""
+    lock(session, [device_id])
+    running = session.exec(
+        select(Assignment)
+        .where(Assignment.device_id == device_id)
+        .where(Assignment.compartment == compartment)
+        .where(col(Assignment.until).is_(None))
+    ).first()
+    if running is None:
+        raise NotFound(
+            "No assignment of that compartment runs.", compartment=compartment
+        )
+    running.until = max(at, running.since)
+    session.flush()
+
+
+def lock(session: Session, device_ids: Iterable[UUID]) -> None:
+    """Hold these devices until commit, in order of id: always before any patient."""
+    fetch(
+        session,
+        "SELECT device_id FROM device WHERE device_id = ANY(:ids) "
+        "ORDER BY device_id FOR NO KEY UPDATE",
+        ids=sorted(set(device_ids)),
+    )
+
+
+def resolve(session: Session, places: Sequence[Place]) -> list[Bearer | None]:
+    """Return for each place whom it belongs to, None outside any assignment."""
+    found = fetch(
+        session,
+        """SELECT r.i, a.patient_id, a.regimen_id
+        FROM rows(i int, device_id uuid, compartment int, at timestamptz)
+        JOIN assignment a USING (device_id, compartment)
+        WHERE a.since <= r.at AND (a.until IS NULL OR r.at < a.until)""",
+        [
+            {"i": i, "device_id": p.device_id, "compartment": p.compartment, "at": p.at}
+            for i, p in enumerate(places)
+        ],
+    )
+    bearers: list[Bearer | None] = [None] * len(places)
+    for row in found:
+        bearers[row["i"]] = Bearer(row["patient_id"], row["regimen_id"])
+    return bearers
+
+
+def bearers_since(
+    session: Session, device_ids: Iterable[UUID], *, since: datetime
+) -> set[UUID]:
+    """Return the patients whom these devices served at any time from `since` on."""
+    rows = fetch(
+        session,
+        "SELECT DISTINCT patient_id FROM assignment WHERE device_id = ANY(:ids) "
+        "AND (until IS NULL OR until > :since)",
+        ids=list(set(device_ids)),
+        since=since,
+    )
+    return {row["patient_id"] for row in rows}
+
+
+def register(
+    session: Session,
+    *,
+    clinic_id: UUID,
+    kind: str,
+    maker: str,
+    model: str,
+    serial: str,
+    now: datetime,
+) -> Device:
+    """Return the new device with its empty contact row.
+
+    Raises Conflict when that maker's serial is registered already.
+    """
+    device = Device(
+        clinic_id=clinic_id,
+        kind=kind,
+        maker=maker,
+        model=model,
+        serial=serial,
+        registered_at=now,
+    )
+    known = session.exec(
+        select(Device).where(Device.maker == maker).where(Device.serial == serial)
+    ).first()
+    if known is not None:
+        raise Conflict(f"{maker} {serial} is registered already.")
+    session.add(device)
+    session.flush()
+    execute(
+        session,
+        "INSERT INTO device_contact (device_id, epoch, sequence) VALUES (:id, 0, 0)",
+        id=device.device_id,
+    )
+    return device
+
+
+def _overlap(other: Assignment, since: datetime, until: datetime | None) -> bool:
+    starts_before_end = until is None or other.since < until
+    return starts_before_end and (other.until is None or since < other.until)

@@ -1,0 +1,150 @@
+"""How far a device was heard, how it is, and what it said about itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Session
+
+from backend.database.sets import execute, fetch
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """All records up to `sequence` of `epoch` have arrived, as of the instant `at`."""
+
+    device_id: UUID
+    epoch: int
+    sequence: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A device event: identified by its sender's id or by its record."""
+
+    device_id: UUID
+    event_id: str
+    kind: str
+    occurred_at: datetime | None
+    epoch: int | None = None
+    sequence: int | None = None
+    detail: dict[str, object] = field(default_factory=dict)
+
+
+def note(
+    session: Session,
+    happenings: Sequence[Happening],
+    *,
+    bridge_id: UUID | None,
+    now: datetime,
+) -> set[tuple[UUID, str]]:
+    """Store what is new and return its (device_id, event_id)."""
+    if not happenings:
+        return set()
+    rows = fetch(
+        session,
+        """INSERT INTO device_event (device_id, event_id, kind, occurred_at,
+            recorded_at, epoch, sequence, detail, bridge_id)
+        SELECT device_id, event_id, kind, occurred_at, :now, epoch, sequence, detail,
+            :bridge
+        FROM rows(device_id uuid, event_id text, kind text, occurred_at timestamptz,
+                  epoch int, sequence bigint, detail jsonb)
+        ON CONFLICT DO NOTHING
+        RETURNING device_id, event_id""",
+        [
+            {
+                "device_id": h.device_id,
+                "event_id": h.event_id,
+                "kind": h.kind,
+                "occurred_at": h.occurred_at,
+                "epoch": h.epoch,
+                "sequence": h.sequence,
+                "detail": h.detail,
+            }
+            for h in happenings
+        ],
+        bridge=bridge_id,
+        now=now,
+    )
+    return {(row["device_id"], row["event_id"]) for row in rows}
+
+
+def complete(session: Session, heard: Sequence[Heard]) -> list[bool]:
+    """Return for each claim whether its last record is stored here.
+
+    A device's silence means something only when all it recorded has arrived. Sequence
+    0 claims no record.
+    """
+    rows = fetch(
+        session,
+        """SELECT r.i FROM rows(i int, device_id uuid, epoch int, sequence bigint)
+        WHERE r.sequence = 0 OR EXISTS (SELECT FROM device_record d
+            WHERE d.device_id = r.device_id AND d.sequence = r.sequence
+              AND d.epoch BETWEEN r.epoch - 1 AND r.epoch + 1)""",
+        [
+            {"i": i, "device_id": h.device_id, "epoch": h.epoch, "sequence": h.sequence}
+            for i, h in enumerate(heard)
+        ],
+    )
+    stored = {row["i"] for row in rows}
+    return [i in stored for i in range(len(heard))]
+
+
+def hear(
+    session: Session, heard: Sequence[Heard], *, now: datetime, real: datetime
+) -> dict[UUID, datetime]:
+    """Move `heard_until` forward, never back and never beyond now.
+
+    Returns the devices for which it moved, with the instant up to which they had been
+    heard before: the beginning of time for those heard for the first time.
+    """
+    rows = fetch(
+        session,
+        """WITH claim AS (
+            SELECT device_id, max(LEAST(at, :now)) AS at, max(epoch) AS epoch,
+                   max(sequence) AS sequence
+            FROM rows(device_id uuid, epoch int, sequence bigint, at timestamptz)
+            GROUP BY device_id),
+        before AS (
+            SELECT device_id, heard_until FROM device_contact
+            JOIN claim USING (device_id))
+        UPDATE device_contact c
+        SET heard_until = GREATEST(c.heard_until, claim.at), seen_at = :real,
+            epoch = GREATEST(c.epoch, claim.epoch),
+            sequence = GREATEST(c.sequence, claim.sequence)
+        FROM claim JOIN before USING (device_id)
+        WHERE c.device_id = claim.device_id
+        RETURNING c.device_id, before.heard_until AS before, c.heard_until AS after""",
+        [
+            {
+                "device_id": h.device_id,
+                "epoch": h.epoch,
+                "sequence": h.sequence,
+                "at": h.at,
+            }
+            for h in heard
+        ],
+        now=now,
+        real=real,
+    )
+    return {
+        row["device_id"]: row["before"] or datetime.min.replace(tzinfo=now.tzinfo)
+        for row in rows
+        if row["before"] != row["after"]
+    }
+
+
+def set_battery(
+    session: Session, device_id: UUID, percent: int, *, at: datetime
+) -> None:
+    """Keep the newest battery level; an older one changes nothing."""
+    execute(
+        session,
+        "UPDATE device_contact SET battery_percent = :percent, battery_at = :at "
+        "WHERE device_id = :id AND (battery_at IS NULL OR battery_at < :at)",
+        id=device_id,
+        percent=percent,
+        at=at,
+    )
