@@ -1,0 +1,165 @@
+"""Doseloop's backend. Every command takes its settings from the environment."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from backend.errors import Refused
+
+# What a command needs is imported inside it: `--help` must not load a web server.
+
+
+def database_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=["run", "stop", "status", "upgrade"],
+        default="run",
+        help="run in the foreground (default), stop the one that runs, tell how it is, "
+        "or carry the data over to this version of PostgreSQL",
+    )
+    parser.add_argument(
+        "-c",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="options",
+        help="a PostgreSQL setting for this run, over those in postgresql.conf",
+    )
+    parser.add_argument(
+        "--until-stdin-ends",
+        action="store_true",
+        help="stop when whoever holds the other end of stdin is gone",
+    )
+    parser.add_argument(
+        "--old-programs",
+        metavar="DIR",
+        help="upgrade: the installation (the folder above bin) that wrote the data; "
+        "needed when this package does not carry that version",
+    )
+
+
+def database(asked: argparse.Namespace) -> int:
+    """Run the embedded PostgreSQL and watch over it until it is told to stop.
+
+    One process owns it; every other command attaches to it and starts it in the
+    background when it is absent. The data lie in DOSELOOP_DATA_DIR (.doseloop). As
+    root the server runs as the account `postgres`, else `nobody`, or the one named
+    in DOSELOOP_DATABASE_USER. Not needed when DOSELOOP_DATABASE_URL is set.
+    """
+    from backend.database import attach, lock, owner
+    from backend.settings import settings
+
+    data_dir = settings().data_dir
+    match asked.action:
+        case "stop":
+            print("stopped" if attach.stop(data_dir) else "was not running")
+        case "status":
+            found = lock.owner(data_dir)
+            print(f"{found.state}, owner {found.pid}" if found else "not running")
+            return 0 if found else 1
+        case "upgrade":
+            from backend.database.upgrade import upgrade
+
+            upgrade(data_dir, old_programs=asked.old_programs, say=say)
+        case _:
+            owner.own(
+                data_dir,
+                options=dict(_pair(option) for option in asked.options),
+                until_stdin_ends=asked.until_stdin_ends,
+                say=say,
+            )
+    return 0
+
+
+def migrate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--write",
+        metavar="MESSAGE",
+        help="for developers: write a version file with what the models have and the "
+        "database has not, and change nothing",
+    )
+
+
+def migrate(asked: argparse.Namespace) -> int:
+    """Bring the database to the schema this version needs; safe to repeat.
+
+    Connects as DOSELOOP_OWNER_URL, or as DOSELOOP_DATABASE_URL when that is not set,
+    and grants the application's role what it needs.
+    """
+    from backend import migrations
+    from backend.clock import real_now
+    from backend.database import addresses, owner_engine
+
+    if asked.write:
+        migrations.write(owner_engine(), message=asked.write)
+        return 0
+    revision = migrations.migrate(
+        owner_engine(), app_role=addresses().app.username, today=real_now().date()
+    )
+    print(f"the database is at revision {revision}")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something to run; its help is the docstring of `run`."""
+
+    run: Callable[[argparse.Namespace], int]
+    arguments: Callable[[argparse.ArgumentParser], None] = lambda _parser: None
+
+
+COMMANDS: Mapping[str, Command] = {
+    "database": Command(database, database_arguments),
+    "migrate": Command(migrate, migrate_arguments),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Return the exit code: 0 done, 1 done and found wanting, 2 refused."""
+    asked = _parser().parse_args(argv)
+    try:
+        return COMMANDS[asked.command].run(asked)
+    except Refused as refused:
+        print(f"{asked.command}: {refused}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m backend", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        words = inspect.getdoc(command.run) or ""
+        command.arguments(
+            commands.add_parser(
+                name,
+                help=words.splitlines()[0],
+                description=words,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
+    return parser
+
+
+def _pair(option: str) -> tuple[str, str]:
+    name, equals, value = option.partition("=")
+    if not equals:
+        refuse(f"-c needs NAME=VALUE, got {option!r}")
+    return name, value
+
+
+def refuse(why: str) -> NoReturn:
+    raise Refused(why)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

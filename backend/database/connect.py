@@ -1,0 +1,126 @@
+"""Engines and the one way to open a transaction."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache
+
+import orjson
+from sqlalchemy import URL, Engine, NullPool, create_engine, text
+from sqlmodel import Session
+
+from backend.database.address import Addresses, given
+from backend.database.attach import ensure
+from backend.database.partitions import forget_partitions
+from backend.settings import settings
+
+POOL_WAIT = 5  # seconds until a thread without a connection gives up
+QUEUE_CONNECTIONS = 4
+
+
+@cache
+def addresses() -> Addresses:
+    """Return where the database is; starts the embedded server when there is none."""
+    at = settings()
+    if at.database_url:
+        return given(at.database_url, at.owner_url)
+    return ensure(at.data_dir)
+
+
+@cache
+def engine() -> Engine:
+    """Return the application's engine: one connection a thread, none beyond that."""
+    return _engine(addresses().app, pool_size=settings().threads)
+
+
+@cache
+def queue_engine() -> Engine:
+    """Return the engine for claims on work queues.
+
+    It prepares no statements: a prepared claim was seen to flip to a generic plan
+    that is four times slower, because a queue's statistics are always out of date.
+    """
+    return _engine(addresses().app, pool_size=QUEUE_CONNECTIONS, prepare_threshold=None)
+
+
+@cache
+def owner_engine() -> Engine:
+    """Return the engine of the role that owns the tables: migrations, nothing else."""
+    return create_engine(
+        addresses().owner,
+        poolclass=NullPool,
+        connect_args={"options": "-c timezone=UTC", "connect_timeout": 10},
+        json_serializer=to_json,
+        json_deserializer=orjson.loads,
+    )
+
+
+def forget() -> None:
+    """Close all pooled connections and forget the address; the next use looks anew."""
+    for cached in (engine, queue_engine, owner_engine):
+        if cached.cache_info().currsize:
+            cached().dispose()
+        cached.cache_clear()
+    addresses.cache_clear()
+    forget_partitions()
+
+
+@contextmanager
+def transaction(*, patience: timedelta | None = None) -> Generator[Session]:
+    """Open a session, commit on exit, roll back on any exception.
+
+    Open it inside the function that uses it, never in a FastAPI dependency: a
+    connection held between two thread hops can starve the pool until it times out.
+    `patience` is how long one statement may take, the setting otherwise.
+    """
+    with Session(engine(), expire_on_commit=False) as session, session.begin():
+        if patience is not None:
+            milliseconds = int(patience / timedelta(milliseconds=1))
+            session.connection().execute(
+                text("SELECT set_config('statement_timeout', :limit, true)"),
+                {"limit": str(milliseconds)},
+            )
+        yield session
+
+
+@contextmanager
+def queue_transaction() -> Generator[Session]:
+    """Open a session for claiming work: `transaction()` on the queue's engine."""
+    with Session(queue_engine(), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def to_json(value: object) -> str:
+    """Return JSON text; amounts are written as strings so that no digit is lost."""
+    return orjson.dumps(value, default=_plain).decode()
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a JSON column")
+
+
+def _engine(at: URL, *, pool_size: int, **connect: object) -> Engine:
+    return create_engine(
+        at,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT,
+        connect_args={"options": _session_options(), "connect_timeout": 10, **connect},
+        json_serializer=to_json,
+        json_deserializer=orjson.loads,
+    )
+
+
+def _session_options() -> str:
+    milliseconds = int(settings().statement_timeout / timedelta(milliseconds=1))
+    wanted: Mapping[str, object] = {
+        "timezone": "UTC",
+        "statement_timeout": milliseconds,
+        # A process that hangs inside a transaction must not hold its locks for ever.
+        "idle_in_transaction_session_timeout": 2 * milliseconds,
+        "jit": "off",  # compiling costs more than our short queries run
+    }
+    return " ".join(f"-c {name}={value}" for name, value in wanted.items())

@@ -1,0 +1,106 @@
+"""The file that says who owns the embedded server, and holds the lock of that owner."""
+
+import fcntl
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from backend.errors import Conflict
+
+PATIENCE = 1.0  # seconds: another process may hold the lock for a moment to look
+READY = "ready"
+
+
+class AlreadyOwned(Conflict):
+    """Another process watches over this database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The owning process and how far its server has come."""
+
+    pid: int
+    state: str
+    socket: str = ""
+
+
+class Lock:
+    """The held lock; what is told here is read by every other command."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._told = Owner(os.getpid(), "starting")
+
+    def tell(self, state: str, *, socket: Path | None = None) -> None:
+        """Write how far the server has come; the file is shorter than one page."""
+        known = str(socket) if socket else self._told.socket
+        self._told = replace(self._told, state=state, socket=known)
+        text = orjson.dumps(asdict(self._told)) + b"\n"
+        os.pwrite(self._descriptor, text.ljust(512), 0)
+
+
+@contextmanager
+def held(data_dir: Path) -> Generator[Lock]:
+    """Hold the lock of `data_dir`; raises AlreadyOwned when somebody else does.
+
+    The kernel drops it with the process, however that ends.
+    """
+    descriptor = os.open(_path(data_dir), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _acquire(descriptor, data_dir)
+        lock = Lock(descriptor)
+        lock.tell("starting")
+        yield lock
+        lock.tell("stopped")
+    finally:
+        os.close(descriptor)
+
+
+def owner(data_dir: Path) -> Owner | None:
+    """Return who owns the database in `data_dir` now, None when nobody does."""
+    try:
+        descriptor = os.open(_path(data_dir), os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        if _try_lock(descriptor, fcntl.LOCK_SH):
+            return None
+        return _read(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int) -> Owner:
+    try:
+        return Owner(**orjson.loads(os.pread(descriptor, 512, 0)))
+    except (orjson.JSONDecodeError, TypeError):
+        return Owner(0, "starting")  # locked and not yet written
+
+
+def _acquire(descriptor: int, data_dir: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while not _try_lock(descriptor, fcntl.LOCK_EX):
+        if time.monotonic() > until:
+            by = _read(descriptor)
+            raise AlreadyOwned(
+                f"The database in {data_dir} is already run by process {by.pid}.",
+                pid=by.pid,
+            )
+        time.sleep(0.02)
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _path(data_dir: Path) -> Path:
+    return data_dir / "database.lock"

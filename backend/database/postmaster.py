@@ -1,0 +1,70 @@
+"""What PostgreSQL itself says about a running server: its `postmaster.pid`."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PID_FILE = "postmaster.pid"
+
+
+@dataclass(frozen=True, slots=True)
+class Postmaster:
+    """The process that serves a cluster, and the folder its socket lies in."""
+
+    pid: int
+    socket: Path
+    status: str
+
+
+def running(cluster: Path) -> Postmaster | None:
+    """Return the postmaster that serves `cluster` now, None if there is none.
+
+    The file outlives a killed server and its number may since belong to any other
+    process, so the process is looked at: a postgres whose folder is the cluster.
+    """
+    found = read(cluster)
+    return found if found and serves(found.pid, cluster) else None
+
+
+def read(cluster: Path) -> Postmaster | None:
+    """Return what the file says, None while it is absent or not fully written."""
+    try:
+        lines = (cluster / PID_FILE).read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    if len(lines) < 8 or not lines[0].strip().isdecimal():
+        return None
+    return Postmaster(int(lines[0]), Path(lines[4]), lines[7].strip())
+
+
+def serves(pid: int, cluster: Path) -> bool:
+    """Tell whether process `pid` is a postgres working in `cluster`."""
+    if sys.platform != "linux":
+        told = subprocess.run(  # noqa: S603
+            ["/bin/ps", "-p", str(pid), "-o", "comm="],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Path(told.stdout.strip()).name == "postgres"
+    process = Path("/proc", str(pid))
+    try:
+        name = (process / "comm").read_text().strip()
+        return name == "postgres" and (process / "cwd").samefile(cluster)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+
+
+def disown(cluster: Path) -> None:
+    """Make a left-over file name this process in place of one that is not postgres.
+
+    PostgreSQL will not start while the number in the file is that of any live process
+    of the same account. It does accept its own parent's, and goes on to look whether
+    the shared memory of the dead server is still in use; so the file is not deleted.
+    """
+    path = cluster / PID_FILE
+    if (found := read(cluster)) and not serves(found.pid, cluster):
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")

@@ -1,0 +1,56 @@
+"""Every knob, from the environment: DOSELOOP_ and the name in capitals."""
+
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[timedelta, Field(ge=timedelta(milliseconds=50))]
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Durations are seconds or ISO 8601 ("PT10S")."""
+
+    model_config = SettingsConfigDict(env_prefix="DOSELOOP_", frozen=True)
+
+    # The database
+    database_url: str | None = None  # unset: the embedded server, data in data_dir
+    owner_url: str | None = None  # for migrations, when another role owns the tables
+    data_dir: Path = Path(".doseloop")
+    database_user: str | None = None  # as root: the account that runs the server
+    threads: int = Field(default=20, ge=1, le=90)  # and connections, one a thread
+    statement_timeout: Seconds = timedelta(seconds=30)
+
+    # The web
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str | None = None  # what links in messages and callbacks start with
+    body_limit: int = Field(default=4 * 2**20, ge=1024)  # octets of one request
+
+    # The jobs
+    deliver_every: Seconds = timedelta(seconds=1)
+    expand_every: Seconds = timedelta(minutes=10)
+    screen_every: Seconds = timedelta(seconds=5)
+    escalate_every: Seconds = timedelta(seconds=5)
+    seal_every: Seconds = timedelta(seconds=10)  # the audit promises 60 s
+
+    # Messages
+    twilio_account: str | None = None
+    twilio_token: SecretStr | None = None  # unset: messages go to the log
+    twilio_sender: str | None = None  # a number in E.164 or a messaging service
+
+    # A demo may let domain time run faster and prints its sign-ins
+    demo: bool = False
+
+    @property
+    def address(self) -> str:
+        """The public address without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+@cache
+def settings() -> Settings:
+    return Settings()
