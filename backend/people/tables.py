@@ -145,9 +145,19 @@ class Account(Row, table=True):
     role: str = text()
     subject_id: UUID = Field(index=True)
     clinic_id: UUID | None = None
-    failures: int = 0
-    locked_until: datetime | None = instant(default=None)
     disabled_at: datetime | None = instant(default=None)
+
+
+class Attempts(Row, table=True):
+    """How often somebody tried a secret lately: one row a sign-in name or network.
+
+    Whether an account of that name exists does not matter, so nothing can be learnt.
+    """
+
+    bucket: bytes = octets(primary_key=True)
+    failures: int = 0
+    last_at: datetime = instant(index=True)
+    locked_until: datetime | None = instant(default=None)
 
 
 class SignInSession(Row, table=True):
