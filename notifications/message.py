@@ -1,0 +1,80 @@
+"""What is sent, what a provider answers, and what a channel is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, Self
+from uuid import UUID
+
+
+class NotificationError(Exception):
+    """Base of all errors this package raises."""
+
+
+class SendFailed(NotificationError):
+    """A provider did not say yes.
+
+    `retry` is True when the message was surely not accepted and may go later, False
+    when it never will, None when nobody knows: it may be on its way, and only a
+    look-up at the provider may decide to send again. `code` is the provider's.
+    """
+
+    def __init__(self, code: str, *, retry: bool | None) -> None:
+        super().__init__(f"not sent: {code}")
+        self.code = code
+        self.retry = retry
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to one address. `body` holds `reference`, by which it is found."""
+
+    message_id: UUID
+    to: str
+    body: str
+    reference: str
+    dies_in: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The provider's word: `status` is `sent`, `delivered` or `failed`."""
+
+    provider_id: str
+    status: str = "sent"
+    code: str | None = None
+
+
+class Secret(Protocol):
+    def get_secret_value(self) -> str: ...
+
+
+class ChannelSettings(Protocol):
+    """What channels read of the settings."""
+
+    @property
+    def public_url(self) -> str | None: ...
+    @property
+    def twilio_account(self) -> str | None: ...
+    @property
+    def twilio_token(self) -> Secret | None: ...
+    @property
+    def twilio_sender(self) -> str | None: ...
+
+
+class Channel(Protocol):
+    @classmethod
+    def from_settings(cls, settings: ChannelSettings) -> Self | None:
+        """Return the channel, None when the operator has not set it up."""
+        ...
+
+    def send(self, message: Message) -> Receipt:
+        """Hand over one message, at most once; raises SendFailed."""
+        ...
+
+    def look_up(self, message: Message) -> Sequence[Receipt]:
+        """Return what the provider accepted under the message's reference.
+
+        Raises SendFailed when the provider cannot be asked now.
+        """
+        ...

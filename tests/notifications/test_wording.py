@@ -1,0 +1,75 @@
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from string import Formatter
+
+import pytest
+
+from notifications.segments import segments
+from notifications.wording import FALLBACK, LANGUAGES, catalogue, say, say_instant
+
+MOST_SEGMENTS = {"late": 1, "ask": 2, "ask_unheard": 2}
+NOW = datetime(2026, 9, 30, 20, 45, tzinfo=UTC)
+
+
+def _words_in(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name}
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_every_language_says_everything_with_the_same_words(language: str) -> None:
+    ours, english = catalogue(language), catalogue(FALLBACK)
+
+    assert ours.keys() == english.keys()
+    assert {key: _words_in(text) for key, text in ours.items()} == {
+        key: _words_in(text) for key, text in english.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("language", "key"), list(product(sorted(LANGUAGES), MOST_SEGMENTS))
+)
+def test_every_message_fits_its_limit(language: str, key: str) -> None:
+    for month in range(12):
+        since = say_instant(NOW - timedelta(days=30 * month), language, today=NOW)
+        text = say(key, language, time="20:45", since=since, reference="WWWWWW")
+
+        assert segments(text) <= MOST_SEGMENTS[key], (len(text), text)
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_twelve_months_have_names(language: str) -> None:
+    assert len(catalogue(language)["months"].split()) == 12
+
+
+def test_only_an_ask_speaks_of_taking_and_only_after_asking() -> None:
+    text = say("late", "en", time="08:00", reference="ABC123")
+    ask = say("ask", "en", time="08:00", since="07:10", reference="ABC123")
+
+    assert "take" not in text
+    assert "ask your clinic before you take it late" in ask
+
+
+def test_an_unknown_language_is_answered_in_english_and_a_region_in_its_language() -> (
+    None
+):
+    assert catalogue("mi") == catalogue("en")
+    assert catalogue("de-CH") == catalogue("de")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a" * 160, 1),
+        ("a" * 161, 2),
+        ("a" * 306, 2),
+        ("a" * 307, 3),
+        ("€" * 80, 1),
+        ("€" * 81, 2),
+        ("á" * 70, 1),
+        ("á" * 71, 2),
+        ("é" * 160, 1),
+        ("", 1),
+    ],
+)
+def test_counts_segments_as_the_network_does(text: str, expected: int) -> None:
+    assert segments(text) == expected
