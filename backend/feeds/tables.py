@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field
 
-from backend.database.columns import Row, big, document, instant, text
+from backend.database.columns import Row, big, document, instant, octets, text
 
 
 class FeedHead(Row, table=True):
@@ -31,3 +31,11 @@ class FeedRow(Row, table=True):
     recorded_at: datetime = instant()
 
     __table_args__ = (UniqueConstraint("feed", "dedup_key"),)
+
+
+class FeedKey(Row, table=True):
+    """The secret with which patients are named to one recipient, and to no other."""
+
+    recipient_id: UUID = Field(primary_key=True)
+    key: bytes = octets()
+    recorded_at: datetime = instant()

@@ -49,8 +49,9 @@ class PackSerial(Row, table=True):
 class StockEntry(Row, table=True):
     """One change of stock: `dispensed` (+), `used` (-), `corrected` (either).
 
-    `cause` names the row that caused it, so that the same cause counts once.
-    `estimated` when the amount was assumed from the regimen.
+    `cause` names what caused it, so that the same cause counts once. What a dose event
+    used in the end is the sum of its entries. `estimated` when the amount was assumed
+    from the regimen.
     """
 
     patient_id: UUID = Field(primary_key=True)
@@ -58,6 +59,7 @@ class StockEntry(Row, table=True):
     gtin: str = Field(foreign_key="product.gtin")
     kind: str = text()
     cause: str = text()
+    dose_event_id: UUID | None = None
     amount: Decimal = amount()
     estimated: bool = False
     occurred_at: datetime = instant()
@@ -66,14 +68,19 @@ class StockEntry(Row, table=True):
     __table_args__ = (
         UniqueConstraint("patient_id", "gtin", "kind", "cause"),
         Index("ix_stock_entry_time", "patient_id", "gtin", "occurred_at"),
+        Index("ix_stock_entry_event", "patient_id", "dose_event_id"),
     )
 
 
 class Stock(Row, table=True):
-    """What a patient has on hand of a product, and how long it will last."""
+    """What a patient has on hand of a product, and how long it will last.
+
+    The sum of the entries from `since` on: what was there when counting began.
+    """
 
     patient_id: UUID = Field(primary_key=True)
     gtin: str = Field(primary_key=True, foreign_key="product.gtin")
+    since: datetime = instant()
     on_hand: Decimal = amount()
     estimated: bool = False
     use_per_day: Decimal | None = amount(default=None)

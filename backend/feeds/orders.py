@@ -1,0 +1,61 @@
+"""The reorder feed: each step in the life of an order, at once, to its manufacturer."""
+
+from datetime import datetime
+
+from sqlmodel import Session
+
+from backend.database.sets import fetch
+from backend.feeds.append import append, pseudonym
+from backend.supply.tables import Reorder
+
+FEED = "reorders"
+
+
+def publish(session: Session, order: Reorder, *, now: datetime) -> bool:
+    """Show the order's present state to the manufacturer; False if they may not know.
+
+    Only with the patient's standing consent to supply by that manufacturer, and never
+    for an order that is merely proposed. No name, no health data: pack, quantity,
+    where to ship (the clinic), and a pseudonym that only this recipient can join on.
+    """
+    if order.state == "proposed":
+        return False
+    rows = fetch(
+        session,
+        """SELECT p.manufacturer_id, p.name, o.gln, c.name AS clinic
+        FROM product p
+        JOIN organization o ON o.organization_id = p.manufacturer_id
+        JOIN clinic c ON c.clinic_id = :clinic
+        WHERE p.gtin = :gtin AND EXISTS (SELECT FROM consent s
+            WHERE s.patient_id = :patient AND s.purpose = 'supply'
+              AND s.recipient_id = p.manufacturer_id AND s.since <= :now
+              AND (s.until IS NULL OR s.until > :now))""",
+        gtin=order.gtin,
+        clinic=order.clinic_id,
+        patient=order.patient_id,
+        now=now,
+    )
+    if not rows:
+        return False
+    row = rows[0]
+    recipient = row["manufacturer_id"]
+    return append(
+        session,
+        FEED,
+        recipient,
+        f"{order.reorder_id}/{order.state}",
+        {
+            "reorder_id": str(order.reorder_id),
+            "state": order.state,
+            "gtin": order.gtin,
+            "product": row["name"],
+            "packs": order.packs,
+            "ship_to": {"clinic_id": str(order.clinic_id), "name": row["clinic"]},
+            "supplier_gln": row["gln"],
+            "patient_pseudonym": pseudonym(
+                session, order.patient_id, recipient, now=now
+            ),
+            "at": now.isoformat(),
+        },
+        now=now,
+    )

@@ -1,0 +1,159 @@
+"""Keep the one row a patient current, inside the transaction that changed the facts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import RowMapping
+from sqlmodel import Session
+
+from backend.database.sets import execute, fetch
+from backend.state.need import Facts, needs
+
+STRIP_DAYS = 14
+DAY_STARTS = timedelta(hours=3)
+TAKEN = frozenset({"on_time", "early", "taken_late", "taken"})
+
+Doses = Mapping[UUID, Sequence[RowMapping]]
+
+
+def refresh(session: Session, patient_ids: Collection[UUID], *, now: datetime) -> None:
+    """Recompute the state rows of these patients; the patients must be held.
+
+    Vitals and the resting heart rate are written where vitals arrive and left alone.
+    """
+    ids = sorted(set(patient_ids))
+    if not ids:
+        return
+    doses = _doses(session, ids, now)
+    items = [_item(row, doses, now) for row in _facts(session, ids, now)]
+    execute(
+        session,
+        """INSERT INTO patient_state AS s (patient_id, clinic_id, need, needs, strip,
+            counts, last_dose_at, heard_until, next_due_at, run_out_on, open_reorders,
+            open_alerts, worst_alert, vitals, changed_at, version)
+        SELECT patient_id, clinic_id, need, needs, strip, counts, last_dose_at,
+            heard_until, next_due_at, run_out_on, open_reorders, open_alerts,
+            worst_alert, '{}', :now, 1
+        FROM rows(patient_id uuid, clinic_id uuid, need int, needs jsonb, strip jsonb,
+            counts jsonb, last_dose_at timestamptz, heard_until timestamptz,
+            next_due_at timestamptz, run_out_on date, open_reorders int,
+            open_alerts int, worst_alert text)
+        ON CONFLICT (patient_id) DO UPDATE SET need = excluded.need,
+            needs = excluded.needs, strip = excluded.strip, counts = excluded.counts,
+            last_dose_at = excluded.last_dose_at, heard_until = excluded.heard_until,
+            next_due_at = excluded.next_due_at, run_out_on = excluded.run_out_on,
+            open_reorders = excluded.open_reorders, open_alerts = excluded.open_alerts,
+            worst_alert = excluded.worst_alert, changed_at = excluded.changed_at,
+            version = s.version + 1""",
+        items,
+        now=now,
+    )
+
+
+def _facts(session: Session, ids: list[UUID], now: datetime) -> Sequence[RowMapping]:
+    return fetch(
+        session,
+        """SELECT p.patient_id, p.clinic_id, COALESCE(z.zone, c.zone) AS zone,
+            d.last_dose_at, e.devices, e.heard, e.heard_until, s.run_out_on,
+            o.open_reorders, a.alerts
+        FROM patient p
+        JOIN clinic c USING (clinic_id)
+        LEFT JOIN LATERAL (SELECT zone FROM patient_zone z
+            WHERE z.patient_id = p.patient_id AND z.effective_from <= :now
+            ORDER BY z.effective_from DESC LIMIT 1) z ON true
+        LEFT JOIN LATERAL (SELECT max(occurred_at) AS last_dose_at FROM dose_event d
+            WHERE d.patient_id = p.patient_id AND d.voided_at IS NULL
+              AND d.label <> 'prime') d ON true
+        LEFT JOIN LATERAL (SELECT count(*) AS devices, count(k.heard_until) AS heard,
+                min(k.heard_until) AS heard_until
+            FROM assignment g LEFT JOIN device_contact k USING (device_id)
+            WHERE g.patient_id = p.patient_id AND g.regimen_id IS NOT NULL
+              AND g.since <= :now AND (g.until IS NULL OR g.until > :now)) e ON true
+        LEFT JOIN LATERAL (SELECT min(run_out_on) AS run_out_on FROM stock s
+            WHERE s.patient_id = p.patient_id) s ON true
+        LEFT JOIN LATERAL (SELECT count(*) AS open_reorders FROM reorder o
+            WHERE o.patient_id = p.patient_id
+              AND o.state NOT IN ('delivered', 'cancelled')) o ON true
+        LEFT JOIN LATERAL (
+            SELECT COALESCE(jsonb_object_agg(severity, n), '{}') AS alerts FROM (
+                SELECT severity, count(*) AS n FROM alert a
+                WHERE a.patient_id = p.patient_id AND a.state <> 'closed'
+                GROUP BY severity) t) a ON true
+        WHERE p.patient_id = ANY(:ids) AND p.erased_at IS NULL
+        ORDER BY p.patient_id""",
+        ids=ids,
+        now=now,
+    )
+
+
+def _doses(session: Session, ids: list[UUID], now: datetime) -> Doses:
+    rows = fetch(
+        session,
+        """SELECT patient_id, dose_day, label, due_at, window_until FROM scheduled_dose
+        WHERE patient_id = ANY(:ids) AND dose_day >= :first
+        ORDER BY patient_id, dose_day, due_at, occurrence""",
+        ids=ids,
+        first=now.date() - timedelta(days=STRIP_DAYS + 1),
+    )
+    grouped: defaultdict[UUID, list[RowMapping]] = defaultdict(list)
+    for row in rows:
+        grouped[row["patient_id"]].append(row)
+    return grouped
+
+
+def _item(row: RowMapping, doses: Doses, now: datetime) -> dict[str, object]:
+    mine = doses.get(row["patient_id"], ())
+    today = (now.astimezone(ZoneInfo(row["zone"])) - DAY_STARTS).date()
+    days = _days(mine, today)
+    heard_until = row["heard_until"] if row["heard"] == row["devices"] else None
+    facts = Facts(
+        days, row["alerts"], row["devices"] > 0, heard_until, row["run_out_on"], today
+    )
+    reasons = needs(facts, now=now)
+    severities = [s for s in ("high", "medium", "low") if s in row["alerts"]]
+    return {
+        "patient_id": row["patient_id"],
+        "clinic_id": row["clinic_id"],
+        "need": sum(int(str(reason["points"])) for reason in reasons),
+        "needs": reasons,
+        "strip": [{"day": day.isoformat(), "labels": labels} for day, labels in days],
+        "counts": _counts(days),
+        "last_dose_at": row["last_dose_at"],
+        "heard_until": heard_until,
+        "next_due_at": _next_due(mine, now),
+        "run_out_on": row["run_out_on"],
+        "open_reorders": row["open_reorders"],
+        "open_alerts": sum(row["alerts"].values()),
+        "worst_alert": severities[0] if severities else None,
+    }
+
+
+def _days(doses: Sequence[RowMapping], today: date) -> list[tuple[date, list[str]]]:
+    """The labels of the last dose-days, today's last, an empty list where none is."""
+    labels: defaultdict[date, list[str]] = defaultdict(list)
+    for dose in doses:
+        labels[dose["dose_day"]].append(dose["label"])
+    wanted = (today - timedelta(days=back) for back in reversed(range(STRIP_DAYS)))
+    return [(day, labels[day]) for day in wanted]
+
+
+def _counts(days: Sequence[tuple[date, Sequence[str]]]) -> dict[str, int]:
+    seen = Counter(label for _, labels in days for label in labels)
+    taken = sum(seen[label] for label in TAKEN)
+    return {
+        "expected": sum(seen.values()),
+        "taken": taken,
+        **{label: seen[label] for label in ("missed", "late", "unknown", "pending")},
+    }
+
+
+def _next_due(doses: Sequence[RowMapping], now: datetime) -> datetime | None:
+    ahead = [
+        dose["due_at"] or dose["window_until"]
+        for dose in doses
+        if dose["label"] == "pending"
+    ]
+    return min((at for at in ahead if at > now), default=None)

@@ -1,0 +1,249 @@
+"""Open the one reorder of a product when stock falls below its reorder point."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from sqlalchemy import RowMapping
+from sqlmodel import Session, select
+
+from analytics.supply import (
+    Action,
+    DispenseRules,
+    RunOut,
+    Use,
+    measured_use,
+    plan_reorder,
+    run_out,
+)
+from analytics.supply import Reorder as Plan
+from backend.audit.record import Actor, decide
+from backend.database.sets import execute, fetch
+from backend.errors import Conflict, NotFound
+from backend.supply.tables import Product, Reorder, ReorderEvent
+from backend.supply.use import Holding, dispense
+
+OBSERVED_DAYS = 28
+RULE = "reorder"
+VERSION = 1
+NEXT = {
+    "proposed": {"placed", "cancelled"},
+    "placed": {"acknowledged", "shipped", "cancelled"},
+    "acknowledged": {"shipped", "cancelled"},
+    "shipped": {"delivered", "cancelled"},
+}
+
+
+class NoSuchStep(Conflict):
+    """An order cannot go from its present state to that one."""
+
+
+def review(
+    session: Session, holdings: Collection[Holding], *, now: datetime
+) -> list[Reorder]:
+    """Bring run-out dates up to date and return the reorders that had to be opened.
+
+    At most one order is open a (patient, product). Without the patient's consent to
+    supply by the manufacturer, and for controlled drugs, an order is only proposed.
+    Each order has a decision row with everything that decided it.
+    """
+    if not holdings:
+        return []
+    stocks = _stocks(session, holdings, now)
+    used = _used(session, holdings, now)
+    opened: list[Reorder] = []
+    for stock in stocks:
+        use = _use(stock, used[stock["patient_id"], stock["gtin"]], now.date())
+        ends = run_out(stock["on_hand"], use, as_of=now.date())
+        _keep(session, stock, use, ends, now)
+        plan = plan_reorder(
+            stock["on_hand"],
+            use,
+            pack_size=stock["pack_size"],
+            lead_days=stock["lead_time_days"],
+            safety_days=stock["safety_days"],
+            as_of=now.date(),
+            rules=DispenseRules(controlled=stock["controlled"]),
+        )
+        if plan is not None and not stock["ordered"]:
+            opened.append(_open(session, stock, plan, now))
+    return opened
+
+
+def step(
+    session: Session,
+    patient_id: UUID,
+    reorder_id: UUID,
+    state: str,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> Reorder:
+    """Move an order to its next state and return it; `delivered` fills the stock.
+
+    The patient must be held. Raises NotFound, or NoSuchStep when the order's present
+    state does not lead there.
+    """
+    order = session.exec(
+        select(Reorder)
+        .where(Reorder.patient_id == patient_id)
+        .where(Reorder.reorder_id == reorder_id)
+    ).one_or_none()
+    if order is None:
+        raise NotFound("There is no such order.")
+    if state not in NEXT.get(order.state, set()):
+        raise NoSuchStep(f"This order is {order.state}; it cannot become {state}.")
+    order.state, order.changed_at = state, now
+    _tell(session, order, actor, now)
+    if state == "delivered":
+        product = session.get_one(Product, order.gtin)
+        dispense(
+            session,
+            patient_id,
+            order.gtin,
+            order.packs * product.pack_size,
+            cause=f"reorder/{reorder_id}",
+            at=now,
+            now=now,
+        )
+    session.flush()
+    return order
+
+
+def _open(session: Session, stock: RowMapping, plan: Plan, now: datetime) -> Reorder:
+    placed = plan.action is Action.PLACE and stock["consented"]
+    why: dict[str, object] = {
+        **plan.explanation,
+        "consent": bool(stock["consented"]),
+        "needed_by": plan.needed_by.isoformat(),
+    }
+    order = Reorder(
+        patient_id=stock["patient_id"],
+        clinic_id=stock["clinic_id"],
+        gtin=stock["gtin"],
+        packs=plan.packs,
+        state="placed" if placed else "proposed",
+        why=why,
+        opened_at=now,
+        changed_at=now,
+    )
+    session.add(order)
+    session.flush()
+    _tell(session, order, Actor("system", None, stock["clinic_id"]), now)
+    decide(
+        session,
+        patient_id=order.patient_id,
+        rule=RULE,
+        version=VERSION,
+        inputs=why,
+        outcome={
+            "reorder_id": str(order.reorder_id),
+            "packs": plan.packs,
+            "state": order.state,
+        },
+        at=now,
+    )
+    return order
+
+
+def _tell(session: Session, order: Reorder, actor: Actor, now: datetime) -> None:
+    session.add(
+        ReorderEvent(
+            patient_id=order.patient_id,
+            event_id=uuid4(),
+            reorder_id=order.reorder_id,
+            state=order.state,
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            at=now,
+            recorded_at=now,
+        )
+    )
+
+
+def _stocks(
+    session: Session, holdings: Collection[Holding], now: datetime
+) -> Sequence[RowMapping]:
+    return fetch(
+        session,
+        """SELECT s.patient_id, s.gtin, s.on_hand, p.pack_size, p.lead_time_days,
+            p.safety_days, p.controlled, t.clinic_id, s.since,
+            EXISTS (SELECT FROM reorder o WHERE o.patient_id = s.patient_id
+                AND o.gtin = s.gtin
+                AND o.state NOT IN ('delivered', 'cancelled')) AS ordered,
+            EXISTS (SELECT FROM consent c WHERE c.patient_id = s.patient_id
+                AND c.purpose = 'supply' AND c.recipient_id = p.manufacturer_id
+                AND c.since <= :now AND (c.until IS NULL OR c.until > :now)
+            ) AS consented,
+            COALESCE((SELECT sum(d.amount) / NULLIF(count(DISTINCT d.dose_day), 0)
+                FROM scheduled_dose d JOIN regimen g USING (patient_id, regimen_id)
+                WHERE d.patient_id = s.patient_id AND g.gtin = s.gtin
+                  AND d.dose_day BETWEEN :first AND :last), 0) AS prescribed
+        FROM rows(patient_id uuid, gtin text)
+        JOIN stock s USING (patient_id, gtin)
+        JOIN product p USING (gtin)
+        JOIN patient t USING (patient_id)
+        ORDER BY s.patient_id, s.gtin""",
+        [{"patient_id": patient_id, "gtin": gtin} for patient_id, gtin in holdings],
+        now=now,
+        first=now.date() - timedelta(days=OBSERVED_DAYS),
+        last=now.date() + timedelta(days=2),
+    )
+
+
+def _used(
+    session: Session, holdings: Collection[Holding], now: datetime
+) -> Mapping[Holding, Mapping[date, Decimal | None]]:
+    """What was used on each day of the last weeks; None where nobody can know."""
+    rows = fetch(
+        session,
+        """SELECT r.patient_id, r.gtin, d.dose_day AS day, sum(u.amount) AS amount,
+            bool_or(d.label IN ('unknown', 'pending', 'late')) AS unknown
+        FROM rows(patient_id uuid, gtin text)
+        JOIN regimen g ON g.patient_id = r.patient_id AND g.gtin = r.gtin
+        JOIN scheduled_dose d ON d.patient_id = g.patient_id
+            AND d.regimen_id = g.regimen_id
+        LEFT JOIN LATERAL (SELECT -sum(amount) AS amount FROM stock_entry e
+            WHERE e.patient_id = d.patient_id
+              AND e.dose_event_id = d.dose_event_id) u ON true
+        WHERE d.dose_day >= :first AND d.dose_day < :today
+        GROUP BY r.patient_id, r.gtin, d.dose_day""",
+        [{"patient_id": patient_id, "gtin": gtin} for patient_id, gtin in holdings],
+        first=now.date() - timedelta(days=OBSERVED_DAYS),
+        today=now.date(),
+    )
+    days: defaultdict[Holding, dict[date, Decimal | None]] = defaultdict(dict)
+    for row in rows:
+        amount = None if row["unknown"] else row["amount"] or Decimal(0)
+        days[row["patient_id"], row["gtin"]][row["day"]] = amount
+    return days
+
+
+def _use(stock: RowMapping, used: Mapping[date, Decimal | None], today: date) -> Use:
+    """Daily use over all days of the span: no dose scheduled is no use."""
+    first = max(stock["since"].date(), today - timedelta(days=OBSERVED_DAYS))
+    span = range((today - first).days)
+    amounts = [used.get(first + timedelta(days=n), Decimal(0)) for n in span]
+    return measured_use(
+        [None if amount is None else max(amount, Decimal(0)) for amount in amounts],
+        prescribed=stock["prescribed"],
+    )
+
+
+def _keep(
+    session: Session, stock: RowMapping, use: Use, ends: RunOut, now: datetime
+) -> None:
+    execute(
+        session,
+        """UPDATE stock SET use_per_day = :use, run_out_on = :expected,
+            run_out_early = :earliest, run_out_late = :latest, updated_at = :now
+        WHERE patient_id = :patient AND gtin = :gtin""",
+        patient=stock["patient_id"],
+        gtin=stock["gtin"],
+        use=use.expected,
+        now=now,
+        **asdict(ends),
+    )
