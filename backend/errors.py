@@ -80,6 +80,12 @@ class PreconditionFailed(Refused):
     status = HTTPStatus.PRECONDITION_FAILED
 
 
+class TooSlow(Refused):
+    """The body did not arrive in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+
 class TooLarge(Refused):
     """The body exceeds the limit, which is the fact `limit` in octets."""
 

@@ -9,8 +9,9 @@ from sqlmodel import Session, col, select
 
 from backend.audit.record import SYSTEM, Actor, record
 from backend.errors import Conflict, NotFound, Unprocessable
-from backend.people.readers import ROLES
 from backend.people.tables import AccessToken, Account, SignInSession
+
+ROLES = ("patient", "clinician", "technician", "operator", "manufacturer")
 
 
 class LoginTaken(Conflict):

@@ -1,0 +1,86 @@
+"""The web process: one event loop, threads for the routes."""
+
+import asyncio
+import socket
+from asyncio import TimerHandle
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from backend.app import log
+from backend.app.create import create_app
+from backend.settings import settings
+
+HEADERS_WITHIN = 10.0  # seconds
+CONNECTIONS = 1000
+GRACE = 10  # seconds that open requests get when the process is told to stop
+
+
+class PromptProtocol(HttpToolsProtocol):
+    """HTTP/1.1 that hangs up on whoever dawdles over the header fields.
+
+    uvicorn itself waits for ever, so that idle connections could use up all there are.
+    """
+
+    _dawdling: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._got_headers()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._expect_headers()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._got_headers()
+        super().on_headers_complete()
+
+    def _expect_headers(self) -> None:
+        self._got_headers()
+        self._dawdling = self.loop.call_later(HEADERS_WITHIN, self.transport.close)
+
+    def _got_headers(self) -> None:
+        if self._dawdling is not None:
+            self._dawdling.cancel()
+            self._dawdling = None
+
+
+def server(**changes: Any) -> uvicorn.Server:  # noqa: ANN401
+    """Return the web server as settings have it, not yet running."""
+    at = settings()
+    wanted: dict[str, Any] = {
+        "host": at.host,
+        "port": at.port,
+        "loop": "uvloop",
+        "http": PromptProtocol,
+        "ws": "none",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "limit_concurrency": CONNECTIONS,
+        "timeout_graceful_shutdown": GRACE,
+        "h11_max_incomplete_event_size": None,
+    }
+    return uvicorn.Server(uvicorn.Config(create_app(), **wanted | changes))
+
+
+def serve() -> int:
+    """Serve until told to stop; return the exit code."""
+    log.configure()
+    running = server()
+    running.run()
+    return 0 if running.started else 1
+
+
+def bound(running: uvicorn.Server) -> int:
+    """Return the port that a running server got when it asked for any."""
+    sockets: list[socket.socket] = [
+        opened for part in running.servers for opened in part.sockets
+    ]
+    return int(sockets[0].getsockname()[1])
