@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Identity, Index, Integer
 from sqlmodel import Field
 
-from backend.database.columns import Row, big, bigs, doubles, instant, text
+from backend.database.columns import Row, big, bigs, doubles, instant, octets, text
 
 
 class VitalSource(Row, table=True):
@@ -29,8 +29,9 @@ class VitalSegment(Row, table=True):
     """A run of samples; partitioned by month of `start`.
 
     Sample i stands at `start + i * step_ms`, or at `start + offsets_ms[i]` where steps
-    are uneven. `values` are in `unit`. No two segments of one (patient, code, source)
-    hold a sample at the same instant.
+    are uneven; the first stands at `start`. `values` are in `unit`. A row holds at most
+    3,600 samples of one UTC month. The spans of the rows of one (patient, code, source)
+    are disjoint. `live` only if every sample was. Read it through `read.py`.
     """
 
     patient_id: UUID = Field(primary_key=True)
@@ -54,12 +55,19 @@ class VitalKey(Row, table=True):
     source_id: int = Field(primary_key=True)
     key: str = text(primary_key=True)
     start: datetime = instant()
+    recorded_at: datetime = instant()
+
+    __table_args__ = (
+        Index("ix_vital_key_recorded", "recorded_at", postgresql_using="brin"),
+    )
 
 
 class VitalSeries(Row, table=True):
     """The one row a (patient, source, code) that says what span is covered.
 
-    A segment that begins after `last_at` cannot overlap anything stored.
+    A segment that begins after `last_at` cannot overlap anything stored. Its lock is
+    what serialises writers of the series. `fragments` counts the short rows that were
+    stored since the series was last compacted, all of them at or after `open_from`.
     """
 
     patient_id: UUID = Field(primary_key=True)
@@ -68,6 +76,27 @@ class VitalSeries(Row, table=True):
     first_at: datetime = instant()
     last_at: datetime = instant()
     samples: int = big(default=0)
+    fragments: int = 0
+    open_from: datetime = instant()
+
+    __table_args__ = ({"postgresql_with": {"fillfactor": 80}},)
+
+
+class VitalQuarantine(Row, table=True):
+    """What was sent, authorised and cannot be used, as JSON text, and why.
+
+    Text and not a document, for a NaN or a zero octet is what may be wrong with it.
+    `digest` is the SHA-256 of reason and item, so that a retry is kept once.
+    """
+
+    clinic_id: UUID = Field(primary_key=True)
+    digest: bytes = octets(primary_key=True)
+    patient_id: UUID | None = Field(default=None, index=True)
+    device_id: UUID | None = Field(default=None, index=True)
+    bridge_id: UUID | None = None
+    reason: str = text()
+    item: str = text()
+    recorded_at: datetime = instant(index=True)
 
 
 class VitalDay(Row, table=True):

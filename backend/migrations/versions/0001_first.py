@@ -58,8 +58,6 @@ def upgrade() -> None:
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("subject_id", sa.Uuid(), nullable=False),
         sa.Column("clinic_id", sa.Uuid(), nullable=True),
-        sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_account")),
         sa.UniqueConstraint("login", name=op.f("uq_account_login")),
@@ -114,6 +112,15 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_alert_event_alert_id"), "alert_event", ["alert_id"], unique=False
     )
+    op.create_table(
+        "attempts",
+        sa.Column("bucket", sa.LargeBinary(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("bucket", name=op.f("pk_attempts")),
+    )
+    op.create_index(op.f("ix_attempts_last_at"), "attempts", ["last_at"], unique=False)
     op.create_table(
         "audit_row",
         sa.Column("audit_id", sa.Uuid(), nullable=False),
@@ -715,10 +722,39 @@ def upgrade() -> None:
         sa.Column("source_id", sa.Integer(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("start", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint(
             "patient_id", "source_id", "key", name=op.f("pk_vital_key")
         ),
     )
+    op.create_index(
+        "ix_vital_key_recorded",
+        "vital_key",
+        ["recorded_at"],
+        unique=False,
+        postgresql_using="brin",
+    )
+    op.create_table(
+        "vital_quarantine",
+        sa.Column("clinic_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=True),
+        sa.Column("device_id", sa.Uuid(), nullable=True),
+        sa.Column("bridge_id", sa.Uuid(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("item", sa.Text(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "clinic_id", "digest", name=op.f("pk_vital_quarantine")
+        ),
+    )
+    for indexed in ("patient_id", "device_id", "recorded_at"):
+        op.create_index(
+            op.f(f"ix_vital_quarantine_{indexed}"),
+            "vital_quarantine",
+            [indexed],
+            unique=False,
+        )
     op.create_table(
         "vital_segment",
         sa.Column("patient_id", sa.Uuid(), nullable=False),
@@ -744,9 +780,12 @@ def upgrade() -> None:
         sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("samples", sa.BigInteger(), nullable=False),
+        sa.Column("fragments", sa.Integer(), nullable=False),
+        sa.Column("open_from", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint(
             "patient_id", "source_id", "code", name=op.f("pk_vital_series")
         ),
+        postgresql_with={"fillfactor": 80},
     )
     op.create_table(
         "vital_source",
