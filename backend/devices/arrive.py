@@ -15,6 +15,7 @@ from sqlmodel import Session
 from backend.database.sets import execute, fetch
 
 Key = tuple[UUID, int, int]
+Mark = tuple[Key, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,16 @@ class Arrival:
     def key(self) -> Key:
         return self.device_id, self.epoch, self.sequence
 
+    @property
+    def mark(self) -> Mark:
+        """The identity with the payload: what tells a repeat from a conflict."""
+        return self.key, self.payload_hash
+
 
 def store(
     session: Session, arrivals: Sequence[Arrival], *, bridge_id: UUID, real: datetime
-) -> tuple[set[Key], set[Key]]:
-    """Keep what is new and return the keys of (new records, conflicts).
+) -> tuple[set[Mark], set[Mark]]:
+    """Keep what is new and return the marks of (new records, conflicts).
 
     The devices must be locked. Where one request holds an identity twice the first
     counts. Whatever is in neither set was known and changed nothing.
@@ -53,7 +59,7 @@ def store(
     ]
     _insert(session, "device_record", new, bridge_id, real)
     _insert(session, "device_conflict", clashing, bridge_id, real)
-    return {a.key for a in new}, {a.key for a in clashing}
+    return {a.mark for a in new}, {a.mark for a in clashing}
 
 
 def _known(session: Session, arrivals: Sequence[Arrival]) -> dict[Key, bytes]:

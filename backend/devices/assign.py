@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from backend.database.sets import execute, fetch
+from backend.database.sets import fetch
 from backend.devices.tables import Assignment, Device
 from backend.errors import Conflict, NotFound
 
@@ -92,14 +92,22 @@ def end(session: Session, device_id: UUID, compartment: int, *, at: datetime) ->
     session.flush()
 
 
-def lock(session: Session, device_ids: Iterable[UUID]) -> None:
-    """Hold these devices until commit, in order of id: always before any patient."""
-    fetch(
+def lock(
+    session: Session, device_ids: Iterable[UUID], *, clinic_id: UUID | None = None
+) -> set[UUID]:
+    """Hold these devices until commit and return those that exist (at that clinic).
+
+    In order of id, and always before any patient, so that nobody blocks each other.
+    """
+    rows = fetch(
         session,
         "SELECT device_id FROM device WHERE device_id = ANY(:ids) "
-        "ORDER BY device_id FOR NO KEY UPDATE",
+        "AND (CAST(:clinic AS uuid) IS NULL OR clinic_id = :clinic) "
+        "AND retired_at IS NULL ORDER BY device_id FOR NO KEY UPDATE",
         ids=sorted(set(device_ids)),
+        clinic=clinic_id,
     )
+    return {row["device_id"] for row in rows}
 
 
 def resolve(session: Session, places: Sequence[Place]) -> list[Bearer | None]:
@@ -145,7 +153,7 @@ def register(
     serial: str,
     now: datetime,
 ) -> Device:
-    """Return the new device with its empty contact row.
+    """Return the new device.
 
     Raises Conflict when that maker's serial is registered already.
     """
@@ -164,11 +172,6 @@ def register(
         raise Conflict(f"{maker} {serial} is registered already.")
     session.add(device)
     session.flush()
-    execute(
-        session,
-        "INSERT INTO device_contact (device_id, epoch, sequence) VALUES (:id, 0, 0)",
-        id=device.device_id,
-    )
     return device
 
 

@@ -107,16 +107,17 @@ def hear(
                    max(sequence) AS sequence
             FROM rows(device_id uuid, epoch int, sequence bigint, at timestamptz)
             GROUP BY device_id),
-        before AS (
-            SELECT device_id, heard_until FROM device_contact
-            JOIN claim USING (device_id))
-        UPDATE device_contact c
-        SET heard_until = GREATEST(c.heard_until, claim.at), seen_at = :real,
-            epoch = GREATEST(c.epoch, claim.epoch),
-            sequence = GREATEST(c.sequence, claim.sequence)
-        FROM claim JOIN before USING (device_id)
-        WHERE c.device_id = claim.device_id
-        RETURNING c.device_id, before.heard_until AS before, c.heard_until AS after""",
+        moved AS (
+            INSERT INTO device_contact AS c
+                (device_id, epoch, sequence, heard_until, seen_at)
+            SELECT device_id, epoch, sequence, at, :real FROM claim ORDER BY device_id
+            ON CONFLICT (device_id) DO UPDATE
+            SET heard_until = GREATEST(c.heard_until, excluded.heard_until),
+                seen_at = excluded.seen_at, epoch = GREATEST(c.epoch, excluded.epoch),
+                sequence = GREATEST(c.sequence, excluded.sequence)
+            RETURNING device_id, heard_until)
+        SELECT moved.device_id, before.heard_until AS before, moved.heard_until AS after
+        FROM moved LEFT JOIN device_contact before USING (device_id)""",
         [
             {
                 "device_id": h.device_id,
@@ -142,8 +143,12 @@ def set_battery(
     """Keep the newest battery level; an older one changes nothing."""
     execute(
         session,
-        "UPDATE device_contact SET battery_percent = :percent, battery_at = :at "
-        "WHERE device_id = :id AND (battery_at IS NULL OR battery_at < :at)",
+        """INSERT INTO device_contact AS c
+            (device_id, epoch, sequence, battery_percent, battery_at)
+        VALUES (:id, 0, 0, :percent, :at)
+        ON CONFLICT (device_id) DO UPDATE
+        SET battery_percent = excluded.battery_percent, battery_at = excluded.battery_at
+        WHERE c.battery_at IS NULL OR c.battery_at < excluded.battery_at""",
         id=device_id,
         percent=percent,
         at=at,

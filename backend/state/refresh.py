@@ -53,6 +53,23 @@ def refresh(session: Session, patient_ids: Collection[UUID], *, now: datetime) -
     )
 
 
+def heard(session: Session, patient_ids: Collection[UUID], *, now: datetime) -> None:
+    """Bring only `heard_until` up to date: devices report often, and seldom news."""
+    execute(
+        session,
+        """UPDATE patient_state s SET heard_until = t.heard_until, version = version + 1
+        FROM (SELECT g.patient_id, CASE WHEN count(*) = count(k.heard_until)
+                THEN min(k.heard_until) END AS heard_until
+            FROM assignment g LEFT JOIN device_contact k USING (device_id)
+            WHERE g.patient_id = ANY(:ids) AND g.regimen_id IS NOT NULL
+              AND g.since <= :now AND (g.until IS NULL OR g.until > :now)
+            GROUP BY g.patient_id) t
+        WHERE s.patient_id = t.patient_id""",
+        ids=sorted(set(patient_ids)),
+        now=now,
+    )
+
+
 def _facts(session: Session, ids: list[UUID], now: datetime) -> Sequence[RowMapping]:
     return fetch(
         session,

@@ -373,6 +373,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("feed", name=op.f("pk_feed_head")),
     )
     op.create_table(
+        "feed_key",
+        sa.Column("recipient_id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("recipient_id", name=op.f("pk_feed_key")),
+    )
+    op.create_table(
         "feed_row",
         sa.Column("feed", sa.Text(), nullable=False),
         sa.Column("cursor", sa.BigInteger(), nullable=False),
@@ -748,13 +755,24 @@ def upgrade() -> None:
             "clinic_id", "digest", name=op.f("pk_vital_quarantine")
         ),
     )
-    for indexed in ("patient_id", "device_id", "recorded_at"):
-        op.create_index(
-            op.f(f"ix_vital_quarantine_{indexed}"),
-            "vital_quarantine",
-            [indexed],
-            unique=False,
-        )
+    op.create_index(
+        op.f("ix_vital_quarantine_device_id"),
+        "vital_quarantine",
+        ["device_id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_vital_quarantine_patient_id"),
+        "vital_quarantine",
+        ["patient_id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_vital_quarantine_recorded_at"),
+        "vital_quarantine",
+        ["recorded_at"],
+        unique=False,
+    )
     op.create_table(
         "vital_segment",
         sa.Column("patient_id", sa.Uuid(), nullable=False),
@@ -1037,6 +1055,7 @@ def upgrade() -> None:
         "stock",
         sa.Column("patient_id", sa.Uuid(), nullable=False),
         sa.Column("gtin", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("on_hand", sa.Numeric(), nullable=False),
         sa.Column("estimated", sa.Boolean(), nullable=False),
         sa.Column("use_per_day", sa.Numeric(), nullable=True),
@@ -1054,6 +1073,7 @@ def upgrade() -> None:
         sa.Column("gtin", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("dose_event_id", sa.Uuid(), nullable=True),
         sa.Column("amount", sa.Numeric(), nullable=False),
         sa.Column("estimated", sa.Boolean(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
@@ -1069,6 +1089,12 @@ def upgrade() -> None:
             "cause",
             name=op.f("uq_stock_entry_patient_id_gtin_kind_cause"),
         ),
+    )
+    op.create_index(
+        "ix_stock_entry_event",
+        "stock_entry",
+        ["patient_id", "dose_event_id"],
+        unique=False,
     )
     op.create_index(
         "ix_stock_entry_time",

@@ -1,0 +1,164 @@
+"""Sort a batch of dose records: whose device, whose patient, usable or kept raw."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from sqlmodel import Session
+
+from backend.devices.arrive import Arrival, Mark
+from backend.devices.assign import Bearer, Place, resolve
+from backend.doses.record import NewDose
+from backend.ingest.items import Broken, DoseItem, Read, Verdict
+from backend.ingest.judge import is_live, objection
+from backend.people.hold import hold
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An item that may be stored, with whom it belongs to."""
+
+    arrival: Arrival
+    item: DoseItem | Broken
+    bearer: Bearer | None
+
+
+def device_ids(reads: Iterable[Read[DoseItem]]) -> set[UUID]:
+    identities = (
+        read.item.identity if isinstance(read.item, Broken) else read.item
+        for read in reads
+    )
+    return {identity.device_id for identity in identities if identity is not None}
+
+
+def sort(
+    session: Session,
+    reads: Sequence[Read[DoseItem]],
+    mine: Collection[UUID],
+    now: datetime,
+) -> dict[int, Incoming]:
+    """The items of our devices by place; their patients are held from here on."""
+    usable = {
+        i: Place(read.item.device_id, read.item.compartment or 0, read.item.occurred_at)
+        for i, read in enumerate(reads)
+        if isinstance(read.item, DoseItem) and read.item.occurred_at is not None
+    }
+    found = dict(zip(usable, resolve(session, list(usable.values())), strict=True))
+    held = hold(session, {b.patient_id for b in found.values() if b is not None})
+    bearers = {i: b for i, b in found.items() if b is not None and b.patient_id in held}
+    incoming: dict[int, Incoming] = {}
+    for i, read in enumerate(reads):
+        arrival = _arrival(read, assigned=i in bearers, now=now)
+        if arrival is not None and arrival.device_id in mine:
+            incoming[i] = Incoming(arrival, read.item, bearers.get(i))
+    return incoming
+
+
+def _arrival(read: Read[DoseItem], *, assigned: bool, now: datetime) -> Arrival | None:
+    sent = {key: value for key, value in read.sent.items() if key != "raw"}
+    if isinstance(read.item, Broken):
+        who = read.item.identity
+        if who is None:
+            return None
+        return Arrival(
+            who.device_id,
+            who.epoch,
+            who.sequence,
+            who.payload_hash,
+            dict(read.sent),
+            None,
+            "quarantined",
+            "malformed",
+        )
+    item = read.item
+    reason = objection(item, now=now)
+    status = "quarantined" if reason else "used" if assigned else "unassigned"
+    return Arrival(
+        item.device_id,
+        item.epoch,
+        item.sequence,
+        item.payload_hash,
+        sent,
+        item.raw,
+        status,
+        reason,
+    )
+
+
+def new_doses(
+    incoming: Iterable[Incoming], new: Collection[Mark], now: datetime
+) -> list[NewDose]:
+    return [
+        new_dose(one.item, one.bearer, now=now)
+        for one in incoming
+        if one.arrival.mark in new
+        and one.arrival.status == "used"
+        and isinstance(one.item, DoseItem)
+        and one.bearer is not None
+    ]
+
+
+def new_dose(item: DoseItem, bearer: Bearer, *, now: datetime) -> NewDose:
+    """Return the dose event that a usable record of this bearer tells of."""
+    if item.occurred_at is None or item.evidence is None:
+        raise ValueError("only a judged record makes a dose event")
+    return NewDose(
+        patient_id=bearer.patient_id,
+        # From the identity, so that the same record is the same event everywhere.
+        dose_event_id=uuid5(item.device_id, f"{item.epoch}/{item.sequence}"),
+        regimen_id=bearer.regimen_id,
+        evidence=item.evidence,
+        occurred_at=item.occurred_at,
+        uncertainty_s=item.uncertainty_s,
+        amount=item.amount,
+        unit=item.unit,
+        live=is_live(item, now=now),
+        said=item.label,
+        device_id=item.device_id,
+        compartment=item.compartment or 0,
+        epoch=item.epoch,
+        sequence=item.sequence,
+    )
+
+
+def verdicts(
+    reads: Sequence[Read[DoseItem]],
+    incoming: dict[int, Incoming],
+    new: set[Mark],
+    clashing: set[Mark],
+) -> list[Verdict]:
+    told: set[Mark] = set()
+    said: list[Verdict] = []
+    for i, read in enumerate(reads):
+        one = incoming.get(i)
+        if one is None:
+            said.append(_rejected(read))
+            continue
+        mark = one.arrival.mark
+        if mark in clashing:
+            said.append(Verdict(verdict="quarantined", reason="conflict"))
+        elif mark in new and mark not in told:
+            said.append(_stored(one))
+        else:
+            said.append(Verdict(verdict="known"))
+        told.add(mark)
+    return said
+
+
+def _rejected(read: Read[DoseItem]) -> Verdict:
+    if isinstance(read.item, Broken) and read.item.identity is None:
+        return Verdict(verdict="rejected", reason="malformed", detail=read.item.why)
+    return Verdict(
+        verdict="rejected",
+        reason="unknown_device",
+        detail="This bridge may not send for that device.",
+    )
+
+
+def _stored(one: Incoming) -> Verdict:
+    if one.arrival.status == "quarantined":
+        why = one.item.why if isinstance(one.item, Broken) else None
+        return Verdict(verdict="quarantined", reason=one.arrival.reason, detail=why)
+    unassigned = one.arrival.status == "unassigned"
+    return Verdict(verdict="new", reason="unassigned" if unassigned else None)
