@@ -73,7 +73,9 @@ def at_root(root: Path) -> Installation:
     return Installation(root, release.group())
 
 
-def readable(installation: Installation, account: Account) -> Installation:
+def readable(
+    installation: Installation, account: Account, *, cache: Path = CACHE
+) -> Installation:
     """Return the installation itself, or a copy when `account` cannot reach it.
 
     A checkout under /root is such a case. The copy is made once a version, appears
@@ -82,8 +84,7 @@ def readable(installation: Installation, account: Account) -> Installation:
     if account.reaches(installation.root / "bin"):
         return installation
     wheel = installation.root.parent
-    name = f"postgresql-{installation.release}-{version(WHEEL)}"
-    copy = CACHE / name
+    copy = cache / f"postgresql-{installation.release}-wheel-{version(WHEEL)}"
     if not copy.exists():
         _copy(wheel, installation.root.name, copy)
     _refuse_foreign(copy)
@@ -94,9 +95,10 @@ def readable(installation: Installation, account: Account) -> Installation:
 
 def _copy(wheel: Path, root: str, copy: Path) -> None:
     """Copy an installation and its libraries, which lie beside the package."""
-    CACHE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _refuse_foreign(CACHE)
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".new-") as part:
+    cache = copy.parent
+    cache.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _refuse_foreign(cache)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".new-") as part:
         new = Path(part) / "copy"
         shutil.copytree(
             wheel / root, new / wheel.name / root, ignore=_not_needed, symlinks=True

@@ -52,8 +52,9 @@ def own(
     data_dir = data_dir.absolute()
     make_data_dir(data_dir)
     with held(data_dir) as lock, _wake_ups(until_stdin_ends=until_stdin_ends) as wake:
-        cluster = open_cluster(data_dir)
-        watch = Watch(cluster, socket_folder(cluster), lock, wake, options or {}, say)
+        wanted = dict(options or {})
+        cluster = open_cluster(data_dir, durable=wanted.get("fsync") != "off")
+        watch = Watch(cluster, socket_folder(cluster), lock, wake, wanted, say)
         watch.until_told_to_stop()
 
 
@@ -98,13 +99,15 @@ class Watch:
     started: float = field(default_factory=time.monotonic)
 
     def until_told_to_stop(self) -> None:
-        while not self.wake.stop:
-            self.adopt_or_start()
-            if self.until_ready():
-                self.until_gone()
-            if not self.wake.stop:
-                self.rest()
-        self.shut_down()
+        try:
+            while not self.wake.stop:
+                self.adopt_or_start()
+                if self.until_ready():
+                    self.until_gone()
+                if not self.wake.stop:
+                    self.rest()
+        finally:
+            self.shut_down()
 
     def adopt_or_start(self) -> None:
         self.started = time.monotonic()
@@ -112,6 +115,7 @@ class Watch:
         if left := running(self.cluster.folder):
             self.say(f"adopting the server left running as process {left.pid}")
             self.pid, self.child, self.socket = left.pid, None, left.socket
+            os.kill(self.pid, signal.SIGHUP)  # who may come in was just written anew
             return
         disown(self.cluster.folder)
         with _log_file(self.cluster.data_dir) as log:
