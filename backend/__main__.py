@@ -104,6 +104,58 @@ def migrate(asked: argparse.Namespace) -> int:
     return 0
 
 
+def expand_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("timing", metavar="TIMING.json", help="a file, or - for stdin")
+    parser.add_argument("--zone", required=True, help="IANA name, as Europe/London")
+    parser.add_argument(
+        "--from", dest="first", required=True, metavar="D", help="first local day"
+    )
+    parser.add_argument(
+        "--to", dest="last", required=True, metavar="D", help="last local day, included"
+    )
+
+
+def expand(asked: argparse.Namespace) -> int:
+    """Print when a FHIR R4 Timing makes doses due, one UTC instant a line.
+
+    Periods in s, min and h are real time from the start of the bounds; those in d, wk,
+    mo and a are clock times of the zone and need timeOfDay. A time that spring skips
+    is due right after the gap, one that autumn repeats at its first pass.
+    """
+    from backend.regimens.expand_command import due_lines
+
+    for line in due_lines(
+        asked.timing, zone=asked.zone, first=asked.first, last=asked.last
+    ):
+        print(line)
+    return 0
+
+
+def doctor(_asked: argparse.Namespace) -> int:
+    """Look whether this installation is fit to run; the exit code is 1 if it is not.
+
+    Looks at the connection, the version and role, the schema, the clocks, the
+    partitions and, with the embedded database, the room on its disk.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    from backend.clock import real_now
+    from backend.doctor import examine
+    from backend.settings import settings
+
+    at = settings()
+    sound = True
+    try:
+        for finding in examine(
+            now=real_now(), data_dir=None if at.database_url else at.data_dir
+        ):
+            sound = sound and finding.well
+            print(f"{'ok ' if finding.well else 'BAD'}  {finding.name}: {finding.seen}")
+    except OperationalError as error:
+        raise Refused(f"no connection: {error.orig}") from error
+    return 0 if sound else 1
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """Something to run; its help is the docstring of `run`."""
@@ -115,6 +167,8 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     "database": Command(database, database_arguments),
     "migrate": Command(migrate, migrate_arguments),
+    "doctor": Command(doctor),
+    "expand": Command(expand, expand_arguments),
 }
 
 

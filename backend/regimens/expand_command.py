@@ -1,61 +1,43 @@
 """`python -m backend expand`: the instants at which a FHIR Timing makes doses due."""
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from backend.regimens.expand import Occurrence, occurrences
+from backend.regimens.expand import occurrences
 from backend.regimens.fhir_time import read_day
 from backend.regimens.fhir_timing import read_timing
 from backend.regimens.timing import BadTiming
-from backend.regimens.zones import TZDB_VERSION, zone_named
+from backend.regimens.zones import zone_named
 
-BAD_INPUT = 2
-SUMMARY = "Print when a FHIR R4 Timing makes doses due, one UTC instant a line."
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        f"{SUMMARY} Time zones are those of the IANA database {TZDB_VERSION}. "
-        "A time that spring skips is due right after the gap, a time that autumn "
-        "repeats at its first pass."
-    )
-    parser.add_argument("timing", metavar="TIMING.json", help="a file, or - for stdin")
-    parser.add_argument("--zone", required=True, help="IANA name, e.g. Europe/London")
-    parser.add_argument(
-        "--from", dest="first", required=True, metavar="D", help="first local day"
-    )
-    parser.add_argument(
-        "--to", dest="last", required=True, metavar="D", help="last local day, included"
-    )
+LONGEST_REFUSAL = 300
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print the instants and return 0, or say in one line what is wrong, return 2."""
+def due_lines(path: str, *, zone: str, first: str, last: str) -> Iterator[str]:
+    """Return the instants due on local days `first` to `last`, as UTC text, ascending.
+
+    `path` is a file of JSON, or - for standard input. Raises BadTiming, in one line,
+    before the first instant.
+    """
     try:
-        first, last = read_day(args.first, "--from"), read_day(args.last, "--to")
-        due = expand(args.timing, zone_name=args.zone, first=first, last=last)
+        found = _expand(path, zone, first, last)
     except BadTiming as error:
-        sys.stderr.write(f"expand: {' '.join(str(error).split())}\n")
-        return BAD_INPUT
-    for one in due:
-        sys.stdout.write(f"{one.due_at:%Y-%m-%dT%H:%M:%SZ}\n")
-    return 0
+        line = " ".join(str(error).split())
+        raise BadTiming(line[:LONGEST_REFUSAL]) from error
+    return (f"{due_at:%Y-%m-%dT%H:%M:%SZ}" for due_at in found)
 
 
-def expand(
-    path: str, *, zone_name: str, first: date, last: date
-) -> Iterator[Occurrence]:
-    """Return what the Timing in a file makes due; raises BadTiming before the first."""
-    if first > last:
+def _expand(path: str, zone_name: str, first: str, last: str) -> Iterator[datetime]:
+    first_day, last_day = read_day(first, "--from"), read_day(last, "--to")
+    if first_day > last_day:
         raise BadTiming(f"--from {first} lies after --to {last}")
     zone = zone_named(zone_name)
     timing = read_timing(_read_json(path), zone=zone)
-    return occurrences(timing, zone=zone, first=first, last=last)
+    found = occurrences(timing, zone=zone, first=first_day, last=last_day)
+    return (one.due_at for one in found if one.due_at is not None)
 
 
 def _read_json(path: str) -> object:

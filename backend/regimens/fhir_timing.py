@@ -83,7 +83,10 @@ class _Repeat:
             raise BadTiming(f"Timing.repeat has no {', '.join(sorted(unknown))}")
         self.repeat = repeat
         self.zone = zone
-        period = _object(repeat.get("boundsPeriod") or {}, "boundsPeriod")
+        period = _object(
+            repeat["boundsPeriod"] if _set(repeat, "boundsPeriod") else {},
+            "boundsPeriod",
+        )
         wrong = _keys(period) - {"start", "end", "id", "extension"}
         if wrong:
             raise BadTiming(f"boundsPeriod has no {', '.join(sorted(wrong))}")
