@@ -1,0 +1,25 @@
+"""16-bit UUIDs in the 128-bit text form in which scanners and clients give them."""
+
+
+def short(uuid16: int) -> str:
+    """Return the 128-bit form of a 16-bit UUID."""
+    return f"0000{uuid16:04x}-0000-1000-8000-00805f9b34fb"
+
+
+GENERIC_HEALTH_SENSOR = short(0x1840)
+ELAPSED_TIME_SERVICE = short(0x183F)
+HEART_RATE_SERVICE = short(0x180D)
+BATTERY_SERVICE = short(0x180F)
+DEVICE_INFORMATION = short(0x180A)
+
+LIVE_OBSERVATIONS = short(0x2B8B)
+STORED_OBSERVATIONS = short(0x2BDD)
+RECORD_ACCESS = short(0x2A52)
+GHS_CONTROL = short(0x2BF4)
+HEALTH_FEATURES = short(0x2BF3)
+SECURITY_LEVELS = short(0x2BF5)
+CURRENT_ELAPSED_TIME = short(0x2BF2)
+HEART_RATE_MEASUREMENT = short(0x2A37)
+BATTERY_LEVEL = short(0x2A19)
+MAKER, MODEL, SERIAL = short(0x2A29), short(0x2A24), short(0x2A25)
+FIRMWARE, UDI = short(0x2A26), short(0x2BFF)

@@ -1,0 +1,34 @@
+"""How to read each device family: one module a family, found by its PROFILE."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A device family.
+
+    `matches` looks at the service UUIDs of an advertisement. `decoders` read the values
+    of characteristics (128-bit text UUID). `stores_records` says that the device keeps
+    records to fetch and acknowledge; otherwise its notifications are all there is.
+    """
+
+    name: str
+    matches: Callable[[Sequence[str]], bool]
+    decoders: Mapping[str, Callable[[bytes], Any]]
+    stores_records: bool
+
+
+def discovered() -> tuple[Profile, ...]:
+    """Return the profiles of all modules in this package, by name."""
+    modules = [import_module(f"{__name__}.{m.name}") for m in iter_modules(__path__)]
+    profiles: list[Profile] = [module.PROFILE for module in modules]
+    return tuple(sorted(profiles, key=lambda profile: profile.name))
+
+
+def profile_for(service_uuids: Sequence[str]) -> Profile | None:
+    """Return the first profile that knows a device advertising these services."""
+    return next((p for p in discovered() if p.matches(service_uuids)), None)

@@ -1,0 +1,55 @@
+"""The bridge's own address and its bonds, on disk: losing them means pairing again."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+from bumble import hci
+from bumble.keys import KeyStore, PairingKeys
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS bond (peer TEXT PRIMARY KEY, keys TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS own (address TEXT NOT NULL);
+"""
+
+
+class BondStore(KeyStore):
+    """Bonds by identity address; every change is synced before it counts."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def own_address(self) -> hci.Address:
+        """Return the static random address this bridge was given at its first start."""
+        row = self._db.execute("SELECT address FROM own").fetchone()
+        if row is None:
+            made = hci.Address.generate_static_address()
+            self._db.execute("INSERT INTO own VALUES (?)", (made.to_string(),))
+            return made
+        return hci.Address(row[0], hci.Address.RANDOM_DEVICE_ADDRESS)
+
+    async def delete(self, name: str) -> None:
+        self._db.execute("DELETE FROM bond WHERE peer = ?", (name,))
+
+    async def update(self, name: str, keys: PairingKeys) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO bond VALUES (?, ?)",
+            (name, json.dumps(keys.to_dict())),
+        )
+
+    async def get(self, _name: str) -> PairingKeys | None:
+        row = self._db.execute(
+            "SELECT keys FROM bond WHERE peer = ?", (_name,)
+        ).fetchone()
+        return None if row is None else PairingKeys.from_dict(json.loads(row[0]))
+
+    async def get_all(self) -> list[tuple[str, PairingKeys]]:
+        rows = self._db.execute("SELECT peer, keys FROM bond").fetchall()
+        return [(peer, PairingKeys.from_dict(json.loads(keys))) for peer, keys in rows]

@@ -1,0 +1,1 @@
+"""Virtual peripherals that play a plan over a Bluetooth link between processes."""
