@@ -1,5 +1,7 @@
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +19,7 @@ from analytics.adherence.electronic_monitoring import (
     taking_adherence,
     timing_adherence,
 )
-from tests.analytics.golden import MONITORING, needs, rows
+from tests.analytics.golden import rows
 
 MON = date(2026, 3, 2)
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -136,11 +138,12 @@ def test_timing_counts_missed_doses_and_intervals_do_not() -> None:
 
 
 @pytest.mark.golden
-@needs(MONITORING)
-def test_equals_cleanadh_on_every_monitor_day() -> None:
+def test_equals_cleanadh_on_every_monitor_day(golden: Callable[[str], Path]) -> None:
+    folder = "adherence/electronic_monitoring"
+
     def table(name: str) -> dict[tuple[str, str], list[dict[str, str]]]:
         grouped: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-        for row in rows(MONITORING / f"cleanadh_{name}.csv"):
+        for row in rows(golden(f"{folder}/cleanadh_{name}.csv")):
             grouped[row["PatientCode"], row["Monitor"]].append(row)
         return grouped
 
@@ -189,7 +192,7 @@ def test_equals_cleanadh_on_every_monitor_day() -> None:
             row["NonMonitored"] == "True",
             row["Implementation"],
         )
-        for row in rows(MONITORING / "cleanadh_out_by_monitor.csv")
+        for row in rows(golden(f"{folder}/cleanadh_out_by_monitor.csv"))
     }
     assert len(want) == 3367
     assert sum(row[3] == 0 for row in want.values()) == 427
