@@ -5,10 +5,27 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Seconds = Annotated[timedelta, Field(ge=timedelta(milliseconds=50))]
+from backend.errors import Refused
+
+
+def _seconds(given: object) -> object:
+    """Read plain numbers as seconds, which pydantic does with numbers but not text."""
+    try:
+        return float(given) if isinstance(given, str) else given
+    except ValueError:
+        return given
+
+
+Seconds = Annotated[
+    timedelta, BeforeValidator(_seconds), Field(ge=timedelta(milliseconds=50))
+]
+
+
+class WrongSetting(Refused):
+    """A variable of the environment cannot be what it is set to."""
 
 
 class Settings(BaseSettings):
@@ -53,4 +70,12 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    return Settings()
+    """Return the settings, read once; raises WrongSetting without quoting a value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"DOSELOOP_{str(breach['loc'][0]).upper()}: {breach['msg']}"
+            for breach in error.errors(include_input=False)
+        ]
+        raise WrongSetting("; ".join(wrong)) from None

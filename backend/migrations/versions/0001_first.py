@@ -12,7 +12,9 @@ branch_labels = None
 depends_on = None
 
 # Attaching a ready table takes weaker locks on the parent than creating it as a
-# partition would. Rows that reached the default partition first are moved over.
+# partition would. The lock is the one that attaching takes: whoever waited for it sees
+# what the holder has made, which an advisory lock would not ensure. Rows that reached
+# the default partition first are moved over.
 ENSURE_PARTITIONS = """
 CREATE FUNCTION ensure_vital_partitions(first date, last date) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -30,7 +32,7 @@ BEGIN
     next := ((month AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC';
     name := to_char(month AT TIME ZONE 'UTC', '"vital_segment_"YYYY"_"MM');
     IF to_regclass(name) IS NULL THEN
-      PERFORM pg_advisory_xact_lock(hashtext('vital_segment partitions'));
+      LOCK TABLE vital_segment IN SHARE UPDATE EXCLUSIVE MODE;
     END IF;
     IF to_regclass(name) IS NULL THEN
       EXECUTE format('CREATE TABLE %I (LIKE vital_segment INCLUDING DEFAULTS '

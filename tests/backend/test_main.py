@@ -1,0 +1,121 @@
+"""The command line: help that helps, refusals in one line, exit codes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.__main__ import COMMANDS, main
+from backend.database.address import Addresses
+from backend.settings import Settings, settings
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_help_names_every_command_with_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+
+    told = capsys.readouterr().out
+    for name, command in COMMANDS.items():
+        assert f"    {name} " in told
+        assert (command.run.__doc__ or "").splitlines()[0][:30] in told
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_tells_what_it_does(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+
+    assert len(capsys.readouterr().out.splitlines()) > 4
+
+
+def test_help_loads_neither_web_server_nor_database() -> None:
+    code = (
+        "import sys; from backend.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('fastapi', 'sqlalchemy', 'psycopg') if m in sys.modules])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert told.splitlines()[-1] == "[]"
+
+
+def test_a_refusal_is_one_line_and_exit_code_two(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["database", "-c", "no equals sign"]) == 2
+
+    told = capsys.readouterr().err
+    assert told == "database: -c needs NAME=VALUE, got 'no equals sign'\n"
+
+
+def test_an_installation_that_is_fit_is_told_so(
+    db: Addresses, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor"]) == 0
+
+    told = capsys.readouterr().out
+    assert "BAD" not in told
+    for name in "PostgreSQL", "role", "schema", "clocks", "domain clock", "partitions":
+        assert f"ok   {name}: " in told
+
+
+def test_a_database_without_schema_is_found_wanting(
+    new_database: Addresses, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor"]) == 1
+
+    assert "BAD  schema: at None, needs" in capsys.readouterr().out
+
+
+def test_no_connection_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 2
+
+    assert capsys.readouterr().err.startswith("doctor: no connection: ")
+
+
+def test_migrate_can_be_repeated(
+    new_database: Addresses, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["migrate"]) == main(["migrate"]) == 0
+
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+
+
+def test_a_wrong_setting_is_refused_by_name_and_not_quoted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.cache_clear()
+    monkeypatch.setenv("DOSELOOP_THREADS", "many secrets")
+
+    assert main(["database", "status"]) == 2
+
+    told = capsys.readouterr().err
+    assert told.startswith("database: DOSELOOP_THREADS: ")
+    assert "secret" not in told
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOSELOOP_DELIVER_EVERY", "2.5")
+    monkeypatch.setenv("DOSELOOP_TWILIO_TOKEN", "very secret")
+    monkeypatch.setenv("DOSELOOP_PUBLIC_URL", "https://loop.example/")
+
+    known = Settings()
+
+    assert known.deliver_every.total_seconds() == 2.5
+    assert "very secret" not in repr(known)
+    assert known.address == "https://loop.example"
