@@ -173,7 +173,8 @@ def _handling(
     """Return what the device records at one intake: seconds after it, what, amount."""
     again, primed, held = random.random(3)
     if person.kind == "injector":
-        prime = [(-30, "prime", Decimal(2))] if primed < 0.5 else []
+        insulin = person.unit == "[iU]"
+        prime = [(-30, "prime", Decimal(2))] if insulin and primed < 0.5 else []
         return [*prime, (0, "dispensed", person.amount)]
     shut = 20 + round(70 * held)
     lid: list[tuple[int, str, Decimal | None]]

@@ -11,6 +11,7 @@ import pytest
 from analytics.records import Period, Series
 from analytics.simulate import Person, Profile, behaviour, plan
 from analytics.simulated_heart_rate import HeartRate, heart_rate_minutes
+from device_bridge.virtual.plan import read_plan
 
 START = datetime(2025, 1, 6, 8, tzinfo=UTC)  # a Monday
 DAY = timedelta(days=1)
@@ -172,6 +173,24 @@ def test_a_plan_is_json_and_keeps_to_its_span() -> None:
         "steps": [["2025-01-06T08:00:00+00:00", 8.0]],
     }
     assert (wearable["clock_offset_s"], wearable["events"]) == (-90, [])
+
+
+def test_the_bridge_reads_the_plan() -> None:
+    instant = START.isoformat()
+    clock = {"anchor_real": instant, "anchor_domain": instant, "speed": 1}
+    due = tuple(daily(30, 0))
+    people = [
+        Person("box", "B1", 1, due=due, out_of_range=(Period(START),)),
+        Person("injector", "I1", 2, due=due, amount=Decimal("12.5"), unit="[iU]"),
+        Person("wearable", "W1", 3, heart_rate=HeartRate(steps=((START, 8.0),))),
+    ]
+    made = plan(people, clock=clock, first=START, last=START + 10 * DAY)
+
+    devices = read_plan(json.loads(json.dumps(made))).devices
+
+    assert [device.kind for device in devices] == ["box", "injector", "wearable"]
+    assert all(device.events for device in devices[:2])
+    assert devices[0].out_of_range == ((START, START + 10 * DAY),)
 
 
 ZURICH = ZoneInfo("Europe/Zurich")

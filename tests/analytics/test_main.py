@@ -1,0 +1,53 @@
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analytics.__main__ import main
+from tests.analytics.golden import rows
+
+
+def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> list[dict[str, str]]:
+    assert main(argv) == 0
+    return list(csv.DictReader(capsys.readouterr().out.splitlines()))
+
+
+@pytest.mark.golden
+def test_electronic_monitoring_prints_the_table_of_cleanadh(
+    golden: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(golden("adherence/electronic_monitoring"))
+
+    got = printed(capsys, "electronic-monitoring", folder, "--rule", "cleanadh")
+
+    def key(row: dict[str, str]) -> tuple[str, ...]:
+        done = row["Implementation"]
+        counts = [row[name] for name in row if name.endswith("Openings")]
+        worth = "NA" if done in ("", "NA") else str(float(done))
+        return (*(row[n] for n in ("PatientCode", "Monitor", "Date")), *counts, worth)
+
+    want = rows(golden("adherence/electronic_monitoring/cleanadh_out_by_monitor.csv"))
+    assert len(got) == 3367
+    assert sorted(map(key, got)) == sorted(map(key, want))
+
+
+def test_a_study_without_its_regimens_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x_events.csv").write_text("PatientCode,Monitor,Date\n")
+
+    with pytest.raises(SystemExit, match=r"want one file \*_Regimen.csv"):
+        main(["electronic-monitoring", str(tmp_path)])
+
+
+def test_detect_marks_the_second_day_of_a_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "daily.csv"
+    lines = [f"p,2026-03-{n:02},{60 + n % 2 + 9 * (n > 28)}" for n in range(1, 31)]
+    file.write_text("\n".join(["id,date,resting_hr", *lines, "p,2026-03-31,0"]))
+
+    got = printed(capsys, "detect", str(file))
+
+    assert len(got) == 30
+    assert [row["date"] for row in got if row["finding"] == "True"] == ["2026-03-30"]
+    assert got[0]["score"] == "NA"
