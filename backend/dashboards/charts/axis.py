@@ -79,7 +79,7 @@ class TimeAxis:
         )
         axis: Spec = {
             "format": form,
-            "tickCount": ticks,
+            "tickCount": self._ticks(ticks),
             "title": None,
             "labels": labels,
             "ticks": labels,
@@ -92,6 +92,12 @@ class TimeAxis:
             "scale": {"type": "utc", "domain": domain},
             "axis": axis,
         }
+
+    def _ticks(self, most: int) -> Spec | int:
+        """Return ticks at midnights where a label names a day, so that none doubles."""
+        if not 2 * DAY < self.last - self.first <= 8 * DAY:
+            return most
+        return {"interval": "day", "step": 1 if most > 8 else 2}
 
     def _offset(self) -> timedelta:
         return timedelta(hours=self.day_starts.hour, minutes=self.day_starts.minute)

@@ -205,3 +205,17 @@ def test_a_strip_refers_only_to_marks_that_exist() -> None:
 
     assert used <= set(re.findall(r'<symbol id="([^"]+)"', symbols()))
     assert len(used) == 6
+
+
+@pytest.mark.parametrize("days", [1, 2, 7, 14, 30, 90])
+def test_an_axis_names_no_time_twice(days: int) -> None:
+    for narrow in (False, True):
+        drawing = inline_svg(a_chart(days), narrow=narrow)
+        labels = re.findall(r'text-anchor="middle"[^>]*>([^<]+)<', drawing)
+        below = [
+            label for label in labels if "Time" not in label and "rate" not in label
+        ]
+
+        assert len(below) >= 2
+        if days > 2:
+            assert len(below) == len(set(below))
