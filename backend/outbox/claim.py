@@ -1,0 +1,158 @@
+"""Messages that are due, claimed and worded in one short transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+from sqlmodel import Session
+
+from backend.database import queue_transaction
+from backend.outbox.message import (
+    LEASE,
+    Claimed,
+    Dropped,
+    Leased,
+    Verdict,
+    Word,
+    Worded,
+)
+
+NO_WORDS = Dropped("cancelled", {"cancelled": "no words"})
+TOO_LATE = Dropped("expired", {"expired": "its time was over"})
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one claim brought: `found` rows, of which `leased` are to be sent."""
+
+    found: int
+    leased: Sequence[Leased]
+
+
+def claim(*, now: datetime, real: datetime, word: Word, limit: int) -> Batch:
+    """Return up to `limit` messages that are due, leased to the caller and worded.
+
+    `word` decides in the same transaction, for all of them at once, what each says,
+    or that it is not to be sent. No other worker sees them until the lease ends.
+    """
+    with queue_transaction() as session:
+        found = _due(session, now=now, real=real, limit=limit)
+        alive = [row for row in found if row.valid_until > now]
+        said = word(session, alive, now)
+        verdicts: dict[UUID, Verdict] = {
+            row.message_id: said.get(row.message_id, NO_WORDS)
+            if row.valid_until > now
+            else TOO_LATE
+            for row in found
+        }
+        _put_aside(session, verdicts, now=now)
+        return Batch(len(found), _lease(session, found, verdicts, real=real))
+
+
+def _due(
+    session: Session, *, now: datetime, real: datetime, limit: int
+) -> list[Claimed]:
+    rows = session.connection().exec_driver_sql(
+        DUE, {"now": now, "real": real, "limit": limit}
+    )
+    return [Claimed(*row) for row in rows]
+
+
+def _put_aside(
+    session: Session, verdicts: Mapping[UUID, Verdict], *, now: datetime
+) -> None:
+    """Write what is not to be sent; mostly there is none, and no round trip."""
+    dropped = {key: it for key, it in verdicts.items() if isinstance(it, Dropped)}
+    if not dropped:
+        return
+    session.connection().exec_driver_sql(
+        DROP,
+        {
+            "ids": list(dropped),
+            "states": [it.state for it in dropped.values()],
+            "whys": [_json(it.why) for it in dropped.values()],
+            "now": now,
+        },
+    )
+
+
+def _lease(
+    session: Session,
+    found: Sequence[Claimed],
+    verdicts: Mapping[UUID, Verdict],
+    *,
+    real: datetime,
+) -> list[Leased]:
+    leased: list[Leased] = []
+    kinds: list[str] = []
+    whys: list[str] = []
+    for row in found:
+        said = verdicts[row.message_id]
+        if not isinstance(said, Worded):
+            continue
+        leased.append(
+            Leased(
+                row.message_id,
+                row.patient_id,
+                row.channel,
+                said.address,
+                said.body,
+                row.reference,
+                row.valid_until,
+                row.attempt + 1,
+            )
+        )
+        kinds.append(said.kind)
+        whys.append(_json(said.why))
+    if leased:
+        session.connection().exec_driver_sql(
+            LEASE_THEM,
+            {
+                "ids": [row.message_id for row in leased],
+                "kinds": kinds,
+                "addresses": [row.address for row in leased],
+                "bodies": [row.body for row in leased],
+                "whys": whys,
+                "until": real + LEASE,
+            },
+        )
+    return leased
+
+
+def _json(document: Mapping[str, object]) -> str:
+    return orjson.dumps(document).decode()
+
+
+# `lease_until` of a pending message is when a provider that was busy may be asked anew.
+DUE = """
+SELECT message_id, patient_id, clinic_id, kind, channel, address, language, params,
+       due_at, valid_until, attempt, reference
+FROM outbox_message
+WHERE state = 'pending' AND due_at <= %(now)s
+  AND (lease_until IS NULL OR lease_until <= %(real)s)
+ORDER BY due_at, message_id
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED
+"""
+
+LEASE_THEM = """
+UPDATE outbox_message AS m
+SET state = 'leased', attempt = m.attempt + 1, lease_until = %(until)s,
+    kind = said.kind, address = said.address, body = said.body,
+    why = m.why || CAST(said.why AS jsonb)
+FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(addresses)s::text[],
+            %(bodies)s::text[], %(whys)s::text[])
+     AS said(message_id, kind, address, body, why)
+WHERE m.message_id = said.message_id
+"""
+
+DROP = """
+UPDATE outbox_message AS m
+SET state = gone.state, settled_at = %(now)s, lease_until = NULL,
+    why = m.why || CAST(gone.why AS jsonb)
+FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(whys)s::text[])
+     AS gone(message_id, state, why)
+WHERE m.message_id = gone.message_id
+"""

@@ -1,0 +1,122 @@
+"""The outcome of attempts, written in one statement and fenced by the attempt."""
+
+import logging
+import time
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.errors import LockNotAvailable
+from sqlalchemy.exc import OperationalError
+
+from backend.database import queue_transaction
+from backend.outbox.message import LEASE, Leased, Outcome
+
+log = logging.getLogger(__name__)
+
+TRIES = 20
+BETWEEN_TRIES = 0.05  # seconds
+
+
+def settle(outcomes: Sequence[Outcome], *, now: datetime) -> int:
+    """Write outcomes and their ledger rows; return how many were still ours to write.
+
+    An outcome counts while its attempt is the message's last and nobody has decided
+    otherwise. An acceptance also counts when a resend is already planned: it is not
+    needed then.
+    """
+    if not outcomes:
+        return 0
+    for _ in range(TRIES):
+        try:
+            return _write(outcomes, now=now)
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            time.sleep(BETWEEN_TRIES)
+    log.warning("outcomes not written", extra={"count": len(outcomes)})
+    return 0
+
+
+def renew(rows: Sequence[Leased], *, real: datetime) -> Collection[UUID]:
+    """Return which of these may still be sent, with a lease of full length.
+
+    Missing are those that were withdrawn, and all whose lease had ended.
+    """
+    with queue_transaction() as session:
+        still = session.connection().exec_driver_sql(
+            RENEW,
+            {
+                "ids": [row.message_id for row in rows],
+                "attempts": [row.attempt for row in rows],
+                "until": real + LEASE,
+            },
+        )
+        return frozenset(still.scalars())
+
+
+def _write(outcomes: Sequence[Outcome], *, now: datetime) -> int:
+    ids, attempts, states, names, codes, providers, starts, ends, waits = zip(
+        *outcomes, strict=True
+    )
+    with queue_transaction() as session:
+        # Give way long before a deadlock is looked for (1 s): whoever else holds one
+        # of these rows is storing doses, and must not be the one that fails.
+        session.connection().exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
+        written = session.connection().exec_driver_sql(
+            SETTLE,
+            {
+                "ids": list(ids),
+                "attempts": list(attempts),
+                "states": list(states),
+                "outcomes": list(names),
+                "codes": list(codes),
+                "providers": list(providers),
+                "starts": list(starts),
+                "ends": list(ends),
+                "waits": list(waits),
+                "now": now,
+            },
+        )
+        return written.rowcount
+
+
+SETTLE = """
+WITH outcome AS (
+    SELECT * FROM unnest(
+        %(ids)s::uuid[], %(attempts)s::smallint[], %(states)s::text[],
+        %(outcomes)s::text[], %(codes)s::text[], %(providers)s::text[],
+        %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(waits)s::timestamptz[])
+    AS o(message_id, attempt, state, outcome, code, provider_id, started_at, ended_at,
+         wait_until)
+), settled AS (
+    UPDATE outbox_message AS m
+    SET state = CASE WHEN o.state = 'pending' AND m.why ? 'cancelled'
+                     THEN 'cancelled' ELSE o.state END,
+        code = o.code, lease_until = o.wait_until,
+        provider_id = coalesce(o.provider_id, m.provider_id),
+        settled_at = CASE WHEN o.state IN ('pending', 'unknown') THEN NULL
+                          ELSE %(now)s::timestamptz END
+    FROM outcome AS o
+    WHERE m.message_id = o.message_id AND m.attempt = o.attempt
+      AND (m.state IN ('leased', 'unknown')
+           OR m.state = 'pending' AND o.state = 'sent')
+    RETURNING m.patient_id, o.*
+)
+INSERT INTO message_attempt AS known (message_id, attempt, patient_id, started_at,
+                                      ended_at, outcome, code, provider_id)
+SELECT message_id, attempt, patient_id, started_at, ended_at, outcome, code, provider_id
+FROM settled
+ON CONFLICT (message_id, attempt) DO UPDATE
+SET started_at = excluded.started_at, ended_at = excluded.ended_at,
+    outcome = excluded.outcome, code = excluded.code,
+    provider_id = excluded.provider_id
+"""
+
+RENEW = """
+UPDATE outbox_message AS m SET lease_until = %(until)s
+FROM unnest(%(ids)s::uuid[], %(attempts)s::smallint[]) AS ours(message_id, attempt)
+WHERE m.message_id = ours.message_id AND m.attempt = ours.attempt
+  AND m.state = 'leased' AND NOT m.why ? 'cancelled'
+RETURNING m.message_id
+"""

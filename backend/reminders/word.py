@@ -1,0 +1,144 @@
+"""What a reminder says at the moment it goes, or why it does not go.
+
+A dose that was taken needs none. When every box of the regimen was heard in the second
+half of the delay and reported nothing, the dose is *late* and we say so. Otherwise
+nobody knows, and the most we may do is ask.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from backend.outbox.enqueue import RESCHEDULED
+from backend.outbox.message import Claimed, Dropped, Verdict, Worded
+from backend.reminders.plan import LATE
+from notifications.wording import say, say_instant
+
+OPEN = frozenset({"pending", "late", "unknown"})
+ASK, ASK_UNHEARD = "ask", "ask_unheard"
+
+
+class Known(NamedTuple):
+    """What the database knows of a reminder's dose at this moment."""
+
+    label: str | None
+    due_at: datetime | None
+    zone: str
+    language: str | None
+    address: str | None
+    consented: bool
+    devices: int
+    heard_until: datetime | None
+
+
+def word(
+    session: Session, claimed: Sequence[Claimed], now: datetime
+) -> Mapping[UUID, Verdict]:
+    """Return what each claimed reminder says or why it is dropped; one round trip.
+
+    Messages of a kind that is no reminder's are left out.
+    """
+    mine = [row for row in claimed if row.kind == LATE or row.kind == ASK]
+    if not mine:
+        return {}
+    found = session.connection().exec_driver_sql(
+        KNOWN,
+        {
+            "ids": [row.message_id for row in mine],
+            "patients": [row.patient_id for row in mine],
+            "clinics": [row.clinic_id for row in mine],
+            "channels": [row.channel for row in mine],
+            "regimens": [row.params["regimen_id"] for row in mine],
+            "occurrences": [row.params["occurrence"] for row in mine],
+            "now": now,
+        },
+    )
+    known = {row[0]: Known(*row[1:]) for row in found}
+    return {row.message_id: _say(row, known[row.message_id], now) for row in mine}
+
+
+def _say(row: Claimed, known: Known, now: datetime) -> Verdict:
+    due_at, address = known.due_at, known.address
+    if due_at is None or known.label is None:
+        return Dropped("cancelled", {"cancelled": "no longer scheduled"})
+    if known.label not in OPEN:
+        return Dropped("cancelled", {"cancelled": f"dose is {known.label}"})
+    if due_at >= row.due_at:
+        return Dropped("cancelled", {"cancelled": RESCHEDULED})
+    if not known.consented:
+        return Dropped("cancelled", {"cancelled": "no consent to reminders"})
+    if address is None:
+        return Dropped("cancelled", {"cancelled": "no address"})
+    return _worded(row, known, due_at, address, now)
+
+
+def _worded(
+    row: Claimed, known: Known, due_at: datetime, address: str, now: datetime
+) -> Worded:
+    language = known.language or row.language
+    heard = known.heard_until
+    heard_from = row.due_at - (row.due_at - due_at) / 2
+    why = {
+        "label": known.label,
+        "devices": known.devices,
+        "heard_until": heard,
+        "late_if_heard_after": heard_from,
+        "language": language,
+    }
+    time = _clock(due_at, known.zone)
+    if heard is None:
+        body = say(ASK_UNHEARD, language, time=time, reference=row.reference)
+        return Worded(body, ASK, address, why)
+    if heard >= heard_from:
+        body = say(LATE, language, time=time, reference=row.reference)
+        return Worded(body, LATE, address, why)
+    zone = _zone(known.zone)
+    since = say_instant(heard.astimezone(zone), language, today=now.astimezone(zone))
+    body = say(ASK, language, time=time, since=since, reference=row.reference)
+    return Worded(body, ASK, address, why)
+
+
+# At eight in the morning most doses share their instant and zone.
+@lru_cache(maxsize=4096)
+def _clock(at: datetime, zone: str) -> str:
+    return f"{at.astimezone(_zone(zone)):%H:%M}"
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+# A regimen in several boxes was heard as far as the one that was heard least.
+KNOWN = """
+SELECT q.message_id, d.label, d.due_at, d.zone,
+    (SELECT p.language FROM patient_language AS p
+     WHERE p.patient_id = q.patient_id AND p.effective_from <= %(now)s
+     ORDER BY p.effective_from DESC LIMIT 1),
+    (SELECT c.address FROM contact_point AS c
+     WHERE c.patient_id = q.patient_id AND c.channel = q.channel
+       AND c.since <= %(now)s AND (c.until IS NULL OR c.until > %(now)s)
+     ORDER BY c.rank, c.since DESC LIMIT 1),
+    EXISTS (SELECT FROM consent AS s
+     WHERE s.patient_id = q.patient_id AND s.purpose = 'reminders'
+       AND s.recipient_id = q.clinic_id AND s.since <= %(now)s
+       AND (s.until IS NULL OR s.until > %(now)s)),
+    box.devices, box.heard_until
+FROM unnest(%(ids)s::uuid[], %(patients)s::uuid[], %(clinics)s::uuid[],
+            %(channels)s::text[], %(regimens)s::uuid[], %(occurrences)s::text[])
+     AS q(message_id, patient_id, clinic_id, channel, regimen_id, occurrence)
+LEFT JOIN scheduled_dose AS d ON d.patient_id = q.patient_id
+    AND d.regimen_id = q.regimen_id AND d.occurrence = q.occurrence
+LEFT JOIN LATERAL (
+    SELECT count(*) AS devices,
+        CASE WHEN count(*) = count(c.heard_until) THEN min(c.heard_until) END
+            AS heard_until
+    FROM assignment AS a LEFT JOIN device_contact AS c ON c.device_id = a.device_id
+    WHERE a.patient_id = q.patient_id AND a.regimen_id = q.regimen_id
+      AND a.since <= %(now)s AND (a.until IS NULL OR a.until > %(now)s)) AS box ON true
+"""
