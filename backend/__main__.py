@@ -137,22 +137,17 @@ def doctor(_asked: argparse.Namespace) -> int:
     Looks at the connection, the version and role, the schema, the clocks, the
     partitions and, with the embedded database, the room on its disk.
     """
-    from sqlalchemy.exc import OperationalError
-
     from backend.clock import real_now
     from backend.doctor import examine
     from backend.settings import settings
 
     at = settings()
     sound = True
-    try:
-        for finding in examine(
-            now=real_now(), data_dir=None if at.database_url else at.data_dir
-        ):
-            sound = sound and finding.well
-            print(f"{'ok ' if finding.well else 'BAD'}  {finding.name}: {finding.seen}")
-    except OperationalError as error:
-        raise Refused(f"no connection: {error.orig}") from error
+    for finding in examine(
+        now=real_now(), data_dir=None if at.database_url else at.data_dir
+    ):
+        sound = sound and finding.well
+        print(f"{'ok ' if finding.well else 'BAD'}  {finding.name}: {finding.seen}")
     return 0 if sound else 1
 
 
@@ -178,10 +173,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return COMMANDS[asked.command].run(asked)
     except Refused as refused:
-        print(f"{asked.command}: {refused}", file=sys.stderr)
-        return 2
+        why = str(refused)
     except KeyboardInterrupt:
         return 130
+    except _lost_database() as error:
+        why = f"the database: {str(error).splitlines()[0]}"
+    say(f"{asked.command}: {why}")
+    return 2
 
 
 def say(line: str) -> None:
@@ -202,6 +200,17 @@ def _parser() -> argparse.ArgumentParser:
             )
         )
     return parser
+
+
+def _lost_database() -> type[Exception]:
+    """What is raised when the database goes away or was never there.
+
+    Python asks only when something was raised, so a command that needs no database
+    does not pay for loading its driver.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    return OperationalError
 
 
 def _pair(option: str) -> tuple[str, str]:

@@ -84,7 +84,7 @@ def test_a_database_without_schema_is_found_wanting(
 def test_no_connection_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 2
 
-    assert capsys.readouterr().err.startswith("doctor: no connection: ")
+    assert capsys.readouterr().err.startswith("doctor: the database: ")
 
 
 def test_migrate_can_be_repeated(
