@@ -84,7 +84,9 @@ def occurrences(
     days asked for; a `count` is counted from its start.
     """
     frame = Frame(zone, _day(first, zone) - DAY, _day(last, zone) + DAY, dose_day_start)
-    return (one for one in _expand(timing, frame) if _held(one, first, last, frame))
+    return (
+        one for one in _expand(timing, frame) if is_between(one, first, last, frame)
+    )
 
 
 def _expand(timing: Timing, frame: Frame) -> Iterator[Occurrence]:
@@ -166,7 +168,7 @@ def _phase(phase: Phase, frame: Frame) -> Iterator[Occurrence]:
     if phase.end is not None:
         last = min(last, _day(phase.end, zone) + DAY)
     whole = _expand(phase.timing, replace(frame, first=first, last=last))
-    held = (one for one in whole if _held(one, phase.start, phase.end, frame))
+    held = (one for one in whole if is_between(one, phase.start, phase.end, frame))
     counted = islice(held, phase.count)
     return (one for one in counted if one.day >= frame.first)
 
@@ -234,12 +236,16 @@ def _one_an_instant(ascending: Iterable[Occurrence]) -> Iterator[Occurrence]:
         previous = one.due_at
 
 
-def _held(
+def is_between(
     one: Occurrence,
     first: date | datetime | None,
     last: date | datetime | None,
     frame: Frame,
 ) -> bool:
+    """Tell whether an occurrence lies between two bounds, both included.
+
+    An instant is compared with `due_at`, or its dose-day with that of an untimed dose.
+    """
     return _against(one, first, frame) >= 0 and _against(one, last, frame) <= 0
 
 
