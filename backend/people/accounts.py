@@ -49,8 +49,9 @@ def open_account(
             clinic_id=clinic_id,
         )
         .on_conflict_do_nothing(index_elements=["login"])
+        .returning(col(Account.account_id))
     )
-    if not written.rowcount:
+    if written.one_or_none() is None:
         raise LoginTaken("This sign-in name is taken.")
     record(
         session,

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from fastapi import Request
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from backend.errors import Unprocessable
 from backend.people.readers import Reader
@@ -72,9 +72,11 @@ def answered_once(
             recorded_at=real,
         )
         .on_conflict_do_nothing()
+        .returning(col(IdempotencyKey.key))
     )
+    first = taken.one_or_none() is not None
     row = session.get_one(IdempotencyKey, (reader.account_id, once.key))
-    if not taken.rowcount:
+    if not first:
         if row.request_hash != once.request_hash:
             raise KeyReused("This Idempotency-Key was used for another request.")
         return Answer(row.status, row.answer)
