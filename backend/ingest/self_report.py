@@ -1,0 +1,69 @@
+"""A patient's own word that a dose was taken: weaker evidence than a device's."""
+
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+
+from sqlmodel import Session, select
+
+from backend.audit.record import record as audit
+from backend.doses.record import NewDose, record
+from backend.doses.rematch import around
+from backend.errors import Forbidden, NotFound, Unprocessable
+from backend.ingest.accept import follow
+from backend.people.hold import hold
+from backend.people.readers import Reader, only
+from backend.regimens.tables import Regimen
+
+OLDEST = timedelta(hours=36)
+AHEAD = timedelta(minutes=5)
+
+
+def self_report(
+    session: Session,
+    reader: Reader,
+    regimen_id: UUID,
+    *,
+    at: datetime,
+    key: UUID,
+    now: datetime,
+) -> bool:
+    """Record the patient's own word for a dose; False when `key` was used before.
+
+    `key` comes from the form, so that a second press or a repeated request is the same
+    report. Raises NotFound for a regimen that is not the patient's and Unprocessable
+    for a time in the future or further back than a day and a half.
+    """
+    only(reader, "patient")
+    if not now - OLDEST <= at <= now + AHEAD:
+        raise Unprocessable("Say when within the last 36 hours the dose was taken.")
+    patient_id = reader.subject_id
+    if not hold(session, [patient_id]):
+        raise Forbidden("This account is closed.")
+    known = session.exec(
+        select(Regimen.regimen_id)
+        .where(Regimen.patient_id == patient_id)
+        .where(Regimen.regimen_id == regimen_id)
+    ).one_or_none()
+    if known is None:
+        raise NotFound("There is no such medicine.")
+    event_id = uuid5(patient_id, f"self/{key}")
+    said = NewDose(
+        patient_id=patient_id,
+        dose_event_id=event_id,
+        regimen_id=regimen_id,
+        evidence="self_reported",
+        occurred_at=at,
+        live=True,
+    )
+    if not record(session, [said], now=now):
+        return False
+    follow(
+        session,
+        around([(patient_id, regimen_id, at)]),
+        patients=[patient_id],
+        events=[(patient_id, event_id)],
+        now=now,
+        cause="self_report",
+    )
+    audit(session, reader.actor(), "dose_self_reported", patients=[patient_id])
+    return True
