@@ -12,7 +12,6 @@ from backend.app import log
 from backend.app.create import create_app
 from backend.settings import settings
 
-HEADERS_WITHIN = 10.0  # seconds
 CONNECTIONS = 1000
 GRACE = 10  # seconds that open requests get when the process is told to stop
 
@@ -23,6 +22,7 @@ class PromptProtocol(HttpToolsProtocol):
     uvicorn itself waits for ever, so that idle connections could use up all there are.
     """
 
+    headers_within = 10.0  # seconds
     _dawdling: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -43,7 +43,7 @@ class PromptProtocol(HttpToolsProtocol):
 
     def _expect_headers(self) -> None:
         self._got_headers()
-        self._dawdling = self.loop.call_later(HEADERS_WITHIN, self.transport.close)
+        self._dawdling = self.loop.call_later(self.headers_within, self.transport.close)
 
     def _got_headers(self) -> None:
         if self._dawdling is not None:
