@@ -151,6 +151,31 @@ def doctor(_asked: argparse.Namespace) -> int:
     return 0 if sound else 1
 
 
+def work(_asked: argparse.Namespace) -> int:
+    """Send messages and run every other job until told to stop.
+
+    As many of these as you like may run, on one machine or several. SIGTERM ends one
+    after the message it is sending; one that is killed loses nothing.
+    """
+    from backend import ticker
+
+    ticker.work()
+    return 0
+
+
+def tick(_asked: argparse.Namespace) -> int:
+    """Run every job until nothing is due, print what was done, and leave.
+
+    For cron, tests and debugging. The exit code is 1 when a job failed.
+    """
+    from backend import ticker
+
+    results = ticker.tick()
+    for name, done, error in results:
+        print(f"{name:<12} {done}" + (f" failed: {error}" if error else ""))
+    return int(any(error for _, _, error in results))
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """Something to run; its help is the docstring of `run`."""
@@ -164,6 +189,8 @@ COMMANDS: Mapping[str, Command] = {
     "migrate": Command(migrate, migrate_arguments),
     "doctor": Command(doctor),
     "expand": Command(expand, expand_arguments),
+    "work": Command(work),
+    "tick": Command(tick),
 }
 
 

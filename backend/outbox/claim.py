@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import orjson
+from sqlalchemy import text
 from sqlmodel import Session
 
 from backend.database import queue_transaction
@@ -49,6 +50,12 @@ def claim(*, now: datetime, real: datetime, word: Word, limit: int) -> Batch:
         }
         _put_aside(session, verdicts, now=now)
         return Batch(len(found), _lease(session, found, verdicts, real=real))
+
+
+def next_due(*, now: datetime) -> datetime | None:
+    """Return when the next message after `now` is due, None when none is queued."""
+    with queue_transaction() as session:
+        return session.connection().execute(text(NEXT_DUE), {"now": now}).scalar()
 
 
 def _due(
@@ -155,4 +162,9 @@ SET state = gone.state, settled_at = %(now)s, lease_until = NULL,
 FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(whys)s::text[])
      AS gone(message_id, state, why)
 WHERE m.message_id = gone.message_id
+"""
+
+NEXT_DUE = """
+SELECT due_at FROM outbox_message
+WHERE state = 'pending' AND due_at > :now ORDER BY due_at LIMIT 1
 """

@@ -63,7 +63,11 @@ class OutboxMessage(Row, table=True):
 
 
 class MessageAttempt(Row, table=True):
-    """One call to a provider; real time. `outcome` is empty while it is under way."""
+    """One call to a provider, written when it has ended; real time.
+
+    `outcome`: `sent`, `failed`, `retry` (not accepted), `unknown`, `released` (given
+    back unsent), or `lost` when the worker's lease ended without a word.
+    """
 
     message_id: UUID = Field(primary_key=True)
     attempt: int = small(primary_key=True)
@@ -74,6 +78,14 @@ class MessageAttempt(Row, table=True):
     code: str | None = text(default=None)
     provider_id: str | None = text(default=None)
 
+    __table_args__ = (
+        Index(
+            "ix_message_attempt_doubt",
+            "started_at",
+            postgresql_where=sql("outcome IN ('unknown', 'lost')"),
+        ),
+    )
+
 
 class Receipt(Row, table=True):
     """What the provider said later about a message it had accepted."""
@@ -83,3 +95,16 @@ class Receipt(Row, table=True):
     message_id: UUID | None = None
     code: str | None = text(default=None)
     received_at: datetime = instant()
+
+
+class JobBeat(Row, table=True):
+    """When a job of the workers last ran, and how that went; real time.
+
+    `error` names the exception of the last run that ended with one.
+    """
+
+    name: str = text(primary_key=True)
+    began_at: datetime = instant()
+    ended_at: datetime | None = instant(default=None)
+    done: int = 0
+    error: str | None = text(default=None)

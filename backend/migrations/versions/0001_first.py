@@ -459,6 +459,22 @@ def upgrade() -> None:
             "message_id", "attempt", name=op.f("pk_message_attempt")
         ),
     )
+    op.create_index(
+        "ix_message_attempt_doubt",
+        "message_attempt",
+        ["started_at"],
+        unique=False,
+        postgresql_where=sa.text("outcome IN ('unknown', 'lost')"),
+    )
+    op.create_table(
+        "job_beat",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_job_beat")),
+    )
     op.create_table(
         "non_monitored_span",
         sa.Column("patient_id", sa.Uuid(), nullable=False),

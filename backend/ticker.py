@@ -1,0 +1,206 @@
+"""Which job runs how often. APScheduler only ticks: what is due stands in rows.
+
+A job is `def job(now: datetime) -> int`: it does one batch of what is due and returns
+how much that was. Workers may be many and may be killed at any moment.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from threading import Event
+from typing import Protocol
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend.clock import domain_clock, domain_now, real_now
+from backend.database import transaction
+from backend.outbox.beat import begin, end
+from backend.outbox.claim import next_due
+from backend.outbox.deliver import deliver
+from backend.outbox.reconcile import reconcile, report
+from backend.reminders.word import word
+from backend.settings import settings
+from notifications.channels import open_channels
+from notifications.message import Channel
+
+log = logging.getLogger(__name__)
+
+# What runs less often than this runs in one worker, whoever comes first; what runs
+# more often runs in each, and says so once in a while.
+SHARED = timedelta(minutes=1)
+SIGN_OF_LIFE = timedelta(seconds=10)
+FEWEST, MOST = 20, 500  # messages one claim takes
+MOST_ROUNDS = 10_000  # a job that is never done must not starve a tick
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A function that does one batch of what is due; `every` is real time."""
+
+    name: str
+    every: timedelta
+    run: Callable[[datetime], int]
+
+
+class Scheduler(Protocol):
+    """What we use of APScheduler, which ships no types."""
+
+    def add_job(
+        self,
+        func: Callable[..., object],
+        trigger: str,
+        *,
+        args: tuple[object, ...],
+        name: str,
+        next_run_time: datetime,
+        seconds: float,
+    ) -> object: ...
+    def start(self) -> None: ...
+    def shutdown(self, *, wait: bool) -> None: ...
+
+
+class Delivery:
+    """Sends what is due, a second's worth at a time."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._batch = FEWEST
+
+    def __call__(self, now: datetime) -> int:
+        began = time.monotonic()
+        found = deliver(
+            channels(),
+            now=now,
+            real=real_now,
+            word=word,
+            batch=self._batch,
+            stopping=self._stopping,
+        )
+        a_second = found / max(time.monotonic() - began, 0.001)
+        self._batch = min(max(int(a_second), FEWEST), MOST)
+        return found
+
+
+def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
+    """Return every job; the first is the one that must not wait for a tick."""
+    return (
+        Job("deliver", settings().deliver_every, Delivery(stopping)),
+        Job("reconcile", timedelta(seconds=5), _reconcile),
+        Job("report", timedelta(days=1), _report),
+    )
+
+
+@cache
+def channels() -> dict[str, Channel]:
+    return open_channels(settings())
+
+
+def tick() -> list[tuple[str, int, str | None]]:
+    """Do what is due in every job once; return name, how much, and the error if any."""
+    return [(job.name, *_drained(job, lambda: False)) for job in jobs()]
+
+
+def work() -> None:
+    """Run every job for as long as the process lives; SIGTERM ends it cleanly."""
+    stop = Event()
+    for ending in signal.SIGTERM, signal.SIGINT:
+        signal.signal(ending, lambda _number, _frame: stop.set())
+    first, *others = jobs(stop.is_set)
+    scheduler = _scheduler(others, stop.is_set)
+    scheduler.start()
+    log.info("working", extra={"jobs": len(others) + 1})
+    try:
+        while not stop.is_set():
+            run(first, stop.is_set)
+            stop.wait(_until_next_due(first.every))
+    finally:
+        scheduler.shutdown(wait=True)
+    log.info("stopped")
+
+
+def run(job: Job, stopping: Callable[[], bool]) -> None:
+    """Do what is due in one job, unless it is one worker's and another has begun it."""
+    try:
+        first_in_a_while = _begin(job)
+    except SQLAlchemyError:
+        log.exception("no database", extra={"job": job.name})
+        return
+    if first_in_a_while or job.every < SHARED:
+        done, error = _drained(job, stopping)
+        if first_in_a_while or error:
+            _end(job, done, error)
+
+
+def _drained(job: Job, stopping: Callable[[], bool]) -> tuple[int, str | None]:
+    """Return how much a job did until nothing was due, and the error that ended it."""
+    done = 0
+    try:
+        for _ in range(MOST_ROUNDS):
+            one_batch = job.run(domain_now())
+            done += one_batch
+            if not one_batch or stopping():
+                break
+    except Exception as error:
+        # Here a job's failure ends: the others go on, and the next tick tries again.
+        log.exception("job failed", extra={"job": job.name})
+        return done, type(error).__name__
+    return done, None
+
+
+def _begin(job: Job) -> bool:
+    every = job.every if job.every >= SHARED else SIGN_OF_LIFE
+    with transaction() as session:
+        return begin(session, job.name, every=every, real=real_now())
+
+
+def _end(job: Job, done: int, error: str | None) -> None:
+    try:
+        with transaction() as session:
+            end(session, job.name, done=done, error=error, real=real_now())
+    except SQLAlchemyError:
+        log.exception("no database", extra={"job": job.name})
+
+
+def _until_next_due(longest: timedelta) -> float:
+    """Return for how many real seconds nothing will be due, at most `longest`."""
+    try:
+        clock, real = domain_clock(), real_now()
+        due_at = next_due(now=clock.at(real))
+    except SQLAlchemyError:
+        return longest.total_seconds()
+    if due_at is None:
+        return longest.total_seconds()
+    return min(max(clock.real_at(due_at) - real, timedelta(0)), longest).total_seconds()
+
+
+def _scheduler(ticking: Sequence[Job], stopping: Callable[[], bool]) -> Scheduler:
+    scheduler: Scheduler = BackgroundScheduler(
+        timezone=UTC,
+        executors={"default": ThreadPoolExecutor(max(len(ticking), 1))},
+        job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
+    )
+    for job in ticking:
+        scheduler.add_job(
+            run,
+            "interval",
+            seconds=min(job.every, SHARED).total_seconds(),
+            next_run_time=real_now(),
+            args=(job, stopping),
+            name=job.name,
+        )
+    return scheduler
+
+
+def _reconcile(now: datetime) -> int:
+    return reconcile(channels(), now=now, real=real_now())
+
+
+def _report(now: datetime) -> int:
+    report(channels(), now=now, real=real_now())
+    return 0

@@ -1,0 +1,138 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import pytest
+from sqlmodel import select
+
+from backend import ticker
+from backend.clock import domain_now
+from backend.database import transaction
+from backend.outbox.beat import beats, begin
+from backend.outbox.enqueue import enqueue
+from backend.outbox.tables import OutboxMessage
+from backend.ticker import Job, run, tick
+from tests.backend.outbox.phone import REAL, a_draft
+
+pytestmark = pytest.mark.usefixtures("db")
+
+DEADLINE = 20.0  # seconds
+HOUR = timedelta(hours=1)
+
+
+def never() -> bool:
+    return False
+
+
+def queue_due(*, after: timedelta = timedelta(0)) -> None:
+    at = domain_now() + after
+    with transaction() as session:
+        enqueue(session, [a_draft(due_at=at, valid_until=at + HOUR)], now=at)
+
+
+def states() -> list[str]:
+    with transaction() as session:
+        return [it.state for it in session.exec(select(OutboxMessage))]
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    until = time.monotonic() + DEADLINE
+    while not what():
+        assert time.monotonic() < until, "nothing happened"
+        time.sleep(0.02)
+
+
+@contextmanager
+def a_worker() -> Generator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "backend", "work"], env=dict(os.environ)
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_tick_does_every_job_and_says_how_much() -> None:
+    queue_due()
+
+    done = {name: (count, error) for name, count, error in tick()}
+
+    assert done["deliver"] == (1, None)
+    assert done["reconcile"] == (0, None)
+    assert states() == ["cancelled"]  # a note has no words here
+
+
+def test_a_job_goes_on_until_nothing_is_due() -> None:
+    left = [3, 2, 0, 7]
+    job = Job("count", timedelta(seconds=1), lambda _now: left.pop(0))
+
+    run(job, never)
+
+    assert left == [7]
+    with transaction() as session:
+        assert [(it.name, it.done) for it in beats(session)] == [("count", 5)]
+
+
+def test_a_job_that_raises_is_noted_and_runs_again() -> None:
+    fails = [True, False]
+
+    def job(now: datetime) -> int:
+        if fails.pop(0):
+            raise KeyError("a patient's name")
+        return 0
+
+    for _ in range(2):
+        run(Job("sometimes", timedelta(seconds=1), job), never)
+
+    assert fails == []
+    with transaction() as session:
+        assert [it.error for it in beats(session)] == ["KeyError"]
+
+
+def test_what_runs_daily_runs_in_one_worker_a_day() -> None:
+    ran: list[datetime] = []
+
+    def job(now: datetime) -> int:
+        ran.append(now)
+        return 0
+
+    for _ in range(3):
+        run(Job("nightly", timedelta(days=1), job), never)
+
+    assert len(ran) == 1
+
+
+def test_the_next_run_is_allowed_when_the_time_is_over() -> None:
+    with transaction() as session:
+        assert begin(session, "x", every=HOUR, real=REAL)
+        assert not begin(session, "x", every=HOUR, real=REAL + HOUR / 2)
+        assert begin(session, "x", every=HOUR, real=REAL + HOUR)
+
+
+@pytest.mark.slow
+def test_a_worker_takes_up_what_falls_due_and_ends_when_told() -> None:
+    with a_worker() as process:
+        wait_for(lambda: "deliver" in _beating())
+        queue_due(after=timedelta(seconds=0.3))
+        wait_for(lambda: states() == ["cancelled"])
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(DEADLINE) == 0
+
+
+def _beating() -> set[str]:
+    with transaction() as session:
+        return {it.name for it in beats(session)}
+
+
+def test_every_job_has_a_name_of_its_own() -> None:
+    names = [job.name for job in ticker.jobs()]
+
+    assert len(set(names)) == len(names)
