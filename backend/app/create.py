@@ -13,11 +13,12 @@ from backend.app.health import router as health
 from backend.app.limits import Limits, answer
 from backend.app.log import AccessLog
 from backend.dashboards.headers import SecurityHeaders
+from backend.ingest.vitals_routes import router as vitals
 from backend.people.readers import NotSignedIn
 from backend.people.routes import router as people
 from backend.settings import settings
 
-ROUTERS = (health, people)
+ROUTERS = (health, people, vitals)
 
 
 def create_app() -> FastAPI:
