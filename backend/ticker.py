@@ -112,7 +112,8 @@ def work() -> None:
     for ending in signal.SIGTERM, signal.SIGINT:
         signal.signal(ending, lambda _number, _frame: stop.set())
     first, *others = jobs(stop.is_set)
-    scheduler = _scheduler(others, stop.is_set)
+    scheduler = _scheduler(threads=len(others))
+    _schedule(scheduler, others, stop.is_set)
     scheduler.start()
     log.info("working", extra={"jobs": len(others) + 1})
     try:
@@ -179,12 +180,9 @@ def _until_next_due(longest: timedelta) -> float:
     return min(max(clock.real_at(due_at) - real, timedelta(0)), longest).total_seconds()
 
 
-def _scheduler(ticking: Sequence[Job], stopping: Callable[[], bool]) -> Scheduler:
-    scheduler: Scheduler = BackgroundScheduler(
-        timezone=UTC,
-        executors={"default": ThreadPoolExecutor(max(len(ticking), 1))},
-        job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
-    )
+def _schedule(
+    scheduler: Scheduler, ticking: Sequence[Job], stopping: Callable[[], bool]
+) -> None:
     for job in ticking:
         scheduler.add_job(
             run,
@@ -194,7 +192,15 @@ def _scheduler(ticking: Sequence[Job], stopping: Callable[[], bool]) -> Schedule
             args=(job, stopping),
             name=job.name,
         )
-    return scheduler
+
+
+def _scheduler(*, threads: int) -> Scheduler:
+    """Return a scheduler that keeps nothing: a tick that was missed is not made up."""
+    return BackgroundScheduler(
+        timezone=UTC,
+        executors={"default": ThreadPoolExecutor(threads)},
+        job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
+    )
 
 
 def _reconcile(now: datetime) -> int:
