@@ -4,18 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 from backend.database.address import Addresses, embedded_at
 from backend.database.cluster import make_data_dir
-from backend.database.lock import READY, Owner, owner
+from backend.database.lock import READY, Owner, owner, was_killed
 from backend.errors import Unavailable
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOOK = 0.05
 QUIET = 2.0  # seconds of waiting before anything is said
 LOG = "database.log"
+
+_reviving = threading.Lock()  # the first of many threads starts it, the others wait
 
 
 class NoDatabase(Unavailable):
@@ -40,6 +43,13 @@ def ensure(data_dir: Path) -> Addresses:
             _say(f"waiting for the database, {told - since:.0f} s: {state}")
         time.sleep(LOOK)
     return embedded_at(Path(found.socket))
+
+
+def revive(data_dir: Path) -> None:
+    """Start the server again when its owner was killed; not when it was stopped."""
+    with _reviving:
+        if was_killed(data_dir):
+            ensure(data_dir)
 
 
 def stop(data_dir: Path) -> bool:

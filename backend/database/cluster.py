@@ -85,9 +85,16 @@ def open_cluster(data_dir: Path, *, durable: bool = True) -> Cluster:
 
 def make_data_dir(data_dir: Path) -> None:
     """Make the operator's folder; as root others may enter it, but not list it."""
-    if not data_dir.exists():
+    if data_dir.exists():
+        return
+    try:
         data_dir.mkdir(parents=True)
-        data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    except OSError as error:
+        raise Refused(
+            f"No data can be kept in {data_dir} ({error.strerror}). "
+            "Set DOSELOOP_DATA_DIR to a folder of yours."
+        ) from error
+    data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
 
 def launch(
@@ -201,7 +208,9 @@ def initialise(cluster: Cluster, *, durable: bool = True) -> None:
             **account.as_child(),
         )
     if made.returncode != 0:
-        raise Refused(f"initdb failed in {folder}: {made.stderr.strip()[-500:]}")
+        raise Refused(
+            f"initdb failed in {folder}: {' '.join(made.stderr.split())[-500:]}"
+        )
     with (new / "postgresql.conf").open("a") as conf:
         conf.write("\n# Doseloop's defaults. Change them here.\n")
         conf.writelines(f"{name} = {value}\n" for name, value in TUNING.items())

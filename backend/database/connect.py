@@ -7,11 +7,11 @@ from decimal import Decimal
 from functools import cache
 
 import orjson
-from sqlalchemy import URL, Engine, NullPool, create_engine, text
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, text
 from sqlmodel import Session
 
 from backend.database.address import Addresses, given
-from backend.database.attach import ensure
+from backend.database.attach import ensure, revive
 from backend.database.partitions import forget_partitions
 from backend.settings import settings
 
@@ -103,7 +103,7 @@ def _plain(value: object) -> str:
 
 
 def _engine(at: URL, *, pool_size: int, **connect: object) -> Engine:
-    return create_engine(
+    made = create_engine(
         at,
         pool_size=pool_size,
         max_overflow=0,
@@ -112,6 +112,14 @@ def _engine(at: URL, *, pool_size: int, **connect: object) -> Engine:
         json_serializer=to_json,
         json_deserializer=orjson.loads,
     )
+    if not settings().database_url:
+        event.listen(made, "do_connect", _revive)
+    return made
+
+
+def _revive(*_connecting: object) -> None:
+    """Before each new connection; an open pool costs nothing by it."""
+    revive(settings().data_dir)
 
 
 def _session_options() -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import orjson
 
-from backend.errors import Conflict
+from backend.errors import Conflict, Forbidden
 
 PATIENCE = 1.0  # seconds: another process may hold the lock for a moment to look
-READY = "ready"
+READY, STOPPED = "ready", "stopped"
 
 
 class AlreadyOwned(Conflict):
@@ -50,27 +50,38 @@ def held(data_dir: Path) -> Generator[Lock]:
 
     The kernel drops it with the process, however that ends.
     """
-    descriptor = os.open(_path(data_dir), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _open(data_dir, os.O_RDWR | os.O_CREAT)
     try:
         _acquire(descriptor, data_dir)
         lock = Lock(descriptor)
         lock.tell("starting")
         yield lock
-        lock.tell("stopped")
+        lock.tell(STOPPED)
     finally:
         os.close(descriptor)
 
 
 def owner(data_dir: Path) -> Owner | None:
     """Return who owns the database in `data_dir` now, None when nobody does."""
+    told, locked = _look(data_dir)
+    return told if locked else None
+
+
+def was_killed(data_dir: Path) -> bool:
+    """Tell whether the last owner is gone without having stopped the server."""
+    told, locked = _look(data_dir)
+    return told is not None and not locked and told.state != STOPPED
+
+
+def _look(data_dir: Path) -> tuple[Owner | None, bool]:
+    """Return what the last owner has told, and whether it still holds the lock."""
     try:
-        descriptor = os.open(_path(data_dir), os.O_RDONLY)
+        descriptor = _open(data_dir, os.O_RDONLY)
     except FileNotFoundError:
-        return None
+        return None, False
     try:
-        if _try_lock(descriptor, fcntl.LOCK_SH):
-            return None
-        return _read(descriptor)
+        locked = not _try_lock(descriptor, fcntl.LOCK_SH)
+        return _read(descriptor), locked
     finally:
         os.close(descriptor)
 
@@ -102,5 +113,11 @@ def _try_lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _path(data_dir: Path) -> Path:
-    return data_dir / "database.lock"
+def _open(data_dir: Path, flags: int) -> int:
+    path = data_dir / "database.lock"
+    try:
+        return os.open(path, flags, 0o600)
+    except PermissionError:
+        raise Forbidden(
+            f"{path} belongs to another account: run this as that account or as root."
+        ) from None

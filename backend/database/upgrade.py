@@ -140,4 +140,4 @@ def _run(programs: Installation, name: str, socket: Path, *arguments: str) -> No
         check=False,
     )
     if done.returncode != 0:
-        raise UpgradeFailed(f"{name}: {done.stderr.strip()[-500:]}")
+        raise UpgradeFailed(f"{name}: {' '.join(done.stderr.split())[-500:]}")

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Owned:
         process = subprocess.Popen(
             [sys.executable, *self._as_whom(), "database", *options],
             cwd=PROJECT,
-            env={**os.environ, "DOSELOOP_DATA_DIR": str(self.data_dir)},
+            env=self._environment(),
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -53,14 +54,28 @@ class Owned:
         return subprocess.run(
             [sys.executable, "-m", "backend", *arguments],
             cwd=PROJECT,
-            env={
-                **{k: v for k, v in os.environ.items() if not k.endswith("_URL")},
-                "DOSELOOP_DATA_DIR": str(self.data_dir),
-            },
+            env=self._environment(),
             capture_output=True,
             text=True,
             check=False,
         )
+
+    @contextmanager
+    def python(self, code: str) -> Generator[subprocess.Popen[str]]:
+        """Run some Python against this folder, to be talked to."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=PROJECT,
+            env=self._environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
 
     def until_ready(self) -> None:
         wait_until(self._ready, f"no server in {self.data_dir}: {self.processes}")
@@ -114,6 +129,10 @@ class Owned:
         if left := running(folder):
             os.kill(left.pid, signal.SIGQUIT)
             wait_until(lambda: not serves(left.pid, folder), "does not end")
+
+    def _environment(self) -> dict[str, str]:
+        others = {k: v for k, v in os.environ.items() if not k.startswith("DOSELOOP_")}
+        return {**others, "DOSELOOP_DATA_DIR": str(self.data_dir)}
 
     def _as_whom(self) -> list[str]:
         """How Python is told to run the command, as `account` if there is one.

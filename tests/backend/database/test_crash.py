@@ -11,6 +11,22 @@ from tests.backend.database.owners import Owned, wait_until
 
 pytestmark = pytest.mark.slow
 
+LASTING = """
+import sys
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from backend.database import transaction
+
+for _ in sys.stdin:
+    try:
+        with transaction() as session:
+            connection = session.connection()
+            since = connection.execute(text("SELECT pg_postmaster_start_time()"))
+            print(since.scalar(), flush=True)
+    except OperationalError:
+        print("lost", flush=True)
+"""
+
 
 def test_a_killed_server_is_started_again_with_what_was_committed(
     served: Owned,
@@ -83,6 +99,23 @@ def test_when_owner_and_server_are_killed_the_next_owner_recovers(
     assert served.notes() == ["before"]
 
 
+def test_a_command_that_goes_on_gets_its_database_back(served: Owned) -> None:
+    with served.python(LASTING) as command:
+        first = ask(command)
+        served.kill_owner()
+        served.kill_server()
+
+        wait_until(lambda: ask(command) not in {first, "lost"}, "not back")
+
+
+def test_a_stopped_database_stays_stopped(served: Owned) -> None:
+    with served.python(LASTING) as command:
+        assert ask(command) != "lost"
+        served.stop()
+
+        assert [ask(command) for _ in range(3)] == ["lost"] * 3
+
+
 def test_of_two_owners_one_serves_and_one_is_refused(served: Owned) -> None:
     served.stop()
     both = served.start(), served.start()
@@ -94,6 +127,15 @@ def test_of_two_owners_one_serves_and_one_is_refused(served: Owned) -> None:
     _, said = refused.communicate()
     assert "is already run by process" in said
     served.insert("still served")
+
+
+def ask(command: subprocess.Popen[str]) -> str:
+    """Return since when the server that `command` sees is running, or `lost`."""
+    assert command.stdin
+    assert command.stdout
+    command.stdin.write("look\n")
+    command.stdin.flush()
+    return command.stdout.readline().strip()
 
 
 def _other_than(pid: int, owned: Owned) -> bool:

@@ -13,7 +13,7 @@ from backend.database import binaries
 from backend.database.account import NoAccount, choose
 from backend.database.cluster import cluster_folder
 from backend.database.lock import owner
-from tests.backend.database.owners import Owned, wait_until
+from tests.backend.database.owners import Owned
 
 pytestmark = pytest.mark.slow
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="root only: drops privileges")
@@ -174,9 +174,15 @@ def test_an_account_that_does_not_exist_is_not_created(folder: Path) -> None:
         choose(folder / "postgres", "doseloop-no-such-account")
 
 
-def test_a_folder_of_somebody_elses_lock_is_waited_for(owned: Owned) -> None:
-    """Two commands at once on an empty folder end with one server."""
-    owned.data_dir.mkdir()
-    both = [owned.start("-c", "fsync=off") for _ in range(2)]
-    owned.until_ready()
-    wait_until(lambda: any(one.poll() == 2 for one in both), "nobody was refused")
+@as_root
+def test_a_folder_of_another_account_is_refused_in_one_line(owned: Owned) -> None:
+    owned.data_dir.mkdir(mode=0o755)
+    (owned.data_dir / "database.lock").touch(mode=0o600)
+    stranger = replace(owned, account=choose(owned.data_dir / "none", "nobody"))
+
+    process = stranger.start()
+    _, said = process.communicate()
+
+    assert process.returncode == 2
+    assert "belongs to another account" in said
+    assert len(said.splitlines()) == 1
