@@ -1,13 +1,13 @@
 """Alerts: what a clinician works on."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import Index
 from sqlalchemy import text as sql
 from sqlmodel import Field
 
-from backend.database.columns import Row, document, instant, text
+from backend.database.columns import Row, big, document, instant, text
 
 
 class Alert(Row, table=True):
@@ -67,3 +67,14 @@ class ScreenDue(Row, table=True):
 
     patient_id: UUID = Field(primary_key=True)
     since: datetime = instant(index=True)
+
+
+class ScreenMark(Row, table=True):
+    """How much of a patient's heart rate the costly detectors have seen.
+
+    They look again when a new night ended, or when a day's worth of samples came.
+    """
+
+    patient_id: UUID = Field(primary_key=True)
+    night: date
+    samples: int = big()

@@ -1,6 +1,6 @@
 """Vitals as segments: one row for a run of samples of one code from one source."""
 
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Identity, Index, Integer
@@ -97,19 +97,3 @@ class VitalQuarantine(Row, table=True):
     reason: str = text()
     item: str = text()
     recorded_at: datetime = instant(index=True)
-
-
-class VitalDay(Row, table=True):
-    """A day of one vital of one patient in numbers that pages and detectors read."""
-
-    patient_id: UUID = Field(primary_key=True)
-    code: str = text(primary_key=True)
-    day: date = Field(primary_key=True)
-    unit: str = text()
-    samples: int
-    minutes: int
-    low: float
-    mean: float
-    high: float
-    resting: float | None = None
-    recorded_at: datetime = instant()

@@ -424,6 +424,15 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "job_beat",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_job_beat")),
+    )
+    op.create_table(
         "label_change",
         sa.Column("patient_id", sa.Uuid(), nullable=False),
         sa.Column("change_id", sa.Uuid(), nullable=False),
@@ -465,15 +474,6 @@ def upgrade() -> None:
         ["started_at"],
         unique=False,
         postgresql_where=sa.text("outcome IN ('unknown', 'lost')"),
-    )
-    op.create_table(
-        "job_beat",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("done", sa.Integer(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_job_beat")),
     )
     op.create_table(
         "non_monitored_span",
@@ -727,19 +727,11 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_screen_due_since"), "screen_due", ["since"], unique=False)
     op.create_table(
-        "vital_day",
+        "screen_mark",
         sa.Column("patient_id", sa.Uuid(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("unit", sa.Text(), nullable=False),
-        sa.Column("samples", sa.Integer(), nullable=False),
-        sa.Column("minutes", sa.Integer(), nullable=False),
-        sa.Column("low", sa.Float(), nullable=False),
-        sa.Column("mean", sa.Float(), nullable=False),
-        sa.Column("high", sa.Float(), nullable=False),
-        sa.Column("resting", sa.Float(), nullable=True),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("patient_id", "code", "day", name=op.f("pk_vital_day")),
+        sa.Column("night", sa.Date(), nullable=False),
+        sa.Column("samples", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("patient_id", name=op.f("pk_screen_mark")),
     )
     op.create_table(
         "vital_key",

@@ -1,0 +1,123 @@
+"""Run the detectors over patients and turn what they find into alerts."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from analytics.detectors import DETECTORS
+from analytics.detectors.missed_run import AT_LEAST as MISSED_AT_LEAST
+from analytics.detectors.missed_run import CODE as MISSED
+from analytics.detectors.silence import CODE as SILENT
+from analytics.findings import Finding, Outcome
+from backend.alerts.history import Seen, histories
+from backend.alerts.raise_ import Seen as Sighting
+from backend.alerts.raise_ import retract, trigger
+from backend.alerts.tables import Alert
+from backend.database.sets import execute
+
+VERSION = 1
+SEVERITY = {SILENT: "low"}  # everything else: medium
+CRITICAL = {"low": "medium", "medium": "high"}  # for a drug that must not be missed
+
+
+def screen(
+    session: Session, patient_ids: Collection[UUID], *, now: datetime
+) -> set[UUID]:
+    """Raise what is true now, take back what is not; return whose alerts changed.
+
+    The patients must be held. An alert is retracted when the facts it was built on
+    no longer stand, or when a silent device was heard again. A run of missed doses
+    that merely ended stays, for a clinician to close.
+    """
+    seen = histories(session, patient_ids, now=now)
+    found = [
+        (patient_id, finding)
+        for patient_id, one in seen.items()
+        for finding in _findings(one, now)
+    ]
+    sightings = [_sighting(p, finding, seen[p]) for p, finding in found]
+    opened = trigger(session, sightings, now=now)
+    standing = {(one.patient_id, one.rule) for one in sightings}
+    open_alerts = _open(session, patient_ids)
+    over = [
+        (alert.patient_id, alert.rule)
+        for alert in open_alerts
+        if (alert.patient_id, alert.rule) not in standing
+        and _disproved(alert, seen.get(alert.patient_id))
+    ]
+    return opened | retract(session, over, because="disproved by newer facts", now=now)
+
+
+def due_again(session: Session, *, now: datetime) -> int:
+    """Have patients screened whose device went silent: no new fact would do it."""
+    return execute(
+        session,
+        """INSERT INTO screen_due (patient_id, since)
+        SELECT DISTINCT a.patient_id, CAST(:now AS timestamptz)
+        FROM assignment a LEFT JOIN device_contact c USING (device_id)
+        WHERE a.regimen_id IS NOT NULL AND a.since <= :now
+          AND (a.until IS NULL OR a.until > :now)
+          AND GREATEST(a.since, c.heard_until)
+              < CAST(:now AS timestamptz) - interval '2 days'
+          AND NOT EXISTS (SELECT FROM alert t WHERE t.patient_id = a.patient_id
+            AND t.state <> 'closed' AND t.rule = :code || ':' || a.device_id)
+        ON CONFLICT DO NOTHING""",
+        now=now,
+        code=SILENT,
+    )
+
+
+def _findings(one: Seen, now: datetime) -> Iterable[Finding]:
+    for detector in DETECTORS.values():
+        yield from detector.detect(one.history, now)
+
+
+def _sighting(patient_id: UUID, finding: Finding, seen: Seen) -> Sighting:
+    severity = SEVERITY.get(finding.code, "medium")
+    if finding.subject in seen.critical:
+        severity = CRITICAL[severity]
+    return Sighting(
+        patient_id,
+        f"{finding.code}:{finding.subject}",
+        VERSION,
+        severity,
+        finding.summary,
+        {
+            "code": finding.code,
+            "subject": finding.subject,
+            "since": finding.since.isoformat(),
+            "at": finding.at.isoformat(),
+            "numbers": dict(finding.numbers),
+            "parameters": dict(finding.parameters),
+        },
+    )
+
+
+def _open(session: Session, patient_ids: Collection[UUID]) -> Sequence[Alert]:
+    return session.exec(
+        select(Alert)
+        .where(col(Alert.patient_id).in_(patient_ids))
+        .where(Alert.state != "closed")
+    ).all()
+
+
+def _disproved(alert: Alert, seen: Seen | None) -> bool:
+    """Whether an open alert that no detector repeats was wrong, or is over."""
+    finding: Mapping[str, object] = alert.finding
+    match finding.get("code"):
+        case code if code == SILENT:
+            return True
+        case code if code == MISSED and seen is not None:
+            first, last = str(finding["since"]), str(finding["at"])
+            still = [
+                dose
+                for dose in seen.history.doses
+                if dose.subject == finding["subject"]
+                and dose.outcome == Outcome.MISSED
+                and first <= dose.at.isoformat() <= last
+            ]
+            return len(still) < MISSED_AT_LEAST
+        case _:
+            return False

@@ -1,0 +1,40 @@
+"""The job that lets detectors look at patients with new facts."""
+
+from datetime import datetime
+
+from backend.alerts.screen import due_again, screen
+from backend.database import transaction
+from backend.database.sets import fetch
+from backend.people.hold import hold
+from backend.state.refresh import refresh
+
+AT_ONCE = 20  # patients a transaction: a month of heart rate is read for some
+
+
+def screen_due(now: datetime) -> int:
+    """Screen a batch of the patients that are due and return how many that were.
+
+    The queue's rows are deleted under the patients' locks, in the order in which
+    whoever brings new facts writes them: two workers never block each other.
+    """
+    with transaction() as session:
+        rows = fetch(
+            session,
+            "SELECT patient_id FROM screen_due ORDER BY since LIMIT :most",
+            most=AT_ONCE,
+        )
+        held = hold(session, {row["patient_id"] for row in rows})
+        taken = fetch(
+            session,
+            "DELETE FROM screen_due WHERE patient_id = ANY(:ids) RETURNING patient_id",
+            ids=sorted({row["patient_id"] for row in rows}),
+        )
+        mine = held.intersection(row["patient_id"] for row in taken)
+        refresh(session, screen(session, mine, now=now), now=now)
+    return len(taken)
+
+
+def screen_silent(now: datetime) -> int:
+    """Queue the patients whose device has gone silent; return how many."""
+    with transaction() as session:
+        return due_again(session, now=now)
