@@ -13,12 +13,14 @@ from backend.app.health import router as health
 from backend.app.limits import Limits, answer
 from backend.app.log import AccessLog
 from backend.dashboards.headers import SecurityHeaders
+from backend.feeds.routes import router as feeds
+from backend.ingest.routes import router as ingest
 from backend.ingest.vitals_routes import router as vitals
 from backend.people.readers import NotSignedIn
 from backend.people.routes import router as people
 from backend.settings import settings
 
-ROUTERS = (health, people, vitals)
+ROUTERS = (health, people, ingest, vitals, feeds)
 
 
 def create_app() -> FastAPI:
