@@ -18,14 +18,20 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
+from backend.audit.seal import seal
 from backend.clock import domain_clock, domain_now, real_now
 from backend.database import transaction
+from backend.database.partitions import ensure_partitions
+from backend.ingest.elapse import elapse
+from backend.ingest.extend import extend
+from backend.ingest.screen import screen_due, screen_silent
 from backend.outbox.beat import begin, end
 from backend.outbox.claim import next_due
 from backend.outbox.deliver import deliver
 from backend.outbox.reconcile import reconcile, report
 from backend.reminders.word import word
 from backend.settings import settings
+from backend.vitals.compact import compact, forget_keys
 from notifications.channels import open_channels
 from notifications.message import Channel
 
@@ -35,6 +41,9 @@ log = logging.getLogger(__name__)
 # more often runs in each, and says so once in a while.
 SHARED = timedelta(minutes=1)
 SIGN_OF_LIFE = timedelta(seconds=10)
+EXTEND_EVERY = timedelta(seconds=30)  # a demo's day may last minutes
+COMPACT_EVERY = timedelta(minutes=5)
+PARTITIONS_AHEAD = timedelta(days=62)
 FEWEST, MOST = 20, 500  # messages one claim takes
 MOST_ROUNDS = 10_000  # a job that is never done must not starve a tick
 
@@ -91,7 +100,15 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
     """Return every job; the first is the one that must not wait for a tick."""
     return (
         Job("deliver", settings().deliver_every, Delivery(stopping)),
+        Job("elapse", settings().deliver_every, elapse),
+        Job("extend", EXTEND_EVERY, extend),
+        Job("screen", settings().screen_every, screen_due),
+        Job("silence", SHARED, screen_silent),
         Job("reconcile", timedelta(seconds=5), _reconcile),
+        Job("seal", settings().seal_every, _seal),
+        Job("compact", COMPACT_EVERY, compact),
+        Job("forget keys", timedelta(days=1), forget_keys),
+        Job("partitions", timedelta(hours=1), _partitions),
         Job("report", timedelta(days=1), _report),
     )
 
@@ -201,6 +218,16 @@ def _scheduler(*, threads: int) -> Scheduler:
         executors={"default": ThreadPoolExecutor(threads)},
         job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
     )
+
+
+def _seal(_now: datetime) -> int:
+    return seal(real_now())
+
+
+def _partitions(now: datetime) -> int:
+    with transaction() as session:
+        ensure_partitions(session, now, now + PARTITIONS_AHEAD)
+    return 0
 
 
 def _reconcile(now: datetime) -> int:
