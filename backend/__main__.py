@@ -176,6 +176,82 @@ def tick(_asked: argparse.Namespace) -> int:
     return int(any(error for _, _, error in results))
 
 
+def serve(_asked: argparse.Namespace) -> int:
+    """Serve pages and API at DOSELOOP_HOST and DOSELOOP_PORT until told to stop.
+
+    One process, DOSELOOP_THREADS threads. Run more of them behind a proxy that speaks
+    TLS, and say in DOSELOOP_PUBLIC_URL what address people reach it by.
+    """
+    from backend.app.serve import serve as run
+
+    return run()
+
+
+def bridge_code_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--clinic", required=True, metavar="NAME|ID", help="whose devices it will read"
+    )
+    parser.add_argument(
+        "--kind",
+        choices=["gateway", "cloud"],
+        default="gateway",
+        help="a gateway by radio (default), or a vendor's cloud",
+    )
+
+
+def bridge_code(asked: argparse.Namespace) -> int:
+    """Print a code with which one new bridge can be paired within ten minutes."""
+    from backend.clock import real_now
+    from backend.people.commands import pairing_code
+
+    print(pairing_code(asked.clinic, kind=asked.kind, real=real_now()))
+    return 0
+
+
+def bridge_revoke_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bridge", metavar="ID", help="the id it got when it was paired")
+
+
+def bridge_revoke(asked: argparse.Namespace) -> int:
+    """Shut a bridge off, at once and for good; it can be paired anew."""
+    from backend.clock import real_now
+    from backend.people.commands import revoke_bridge
+
+    print(f"revoked: {revoke_bridge(asked.bridge, real=real_now())}")
+    return 0
+
+
+def erase_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("patient", metavar="PATIENT_ID")
+    parser.add_argument("--yes", action="store_true", help="it cannot be undone")
+
+
+def erase(asked: argparse.Namespace) -> int:
+    """Erase a patient from every table; prints how many rows of which.
+
+    Files that were merged into theirs go too. What stays is the id, without a name, and
+    the audit rows, which hold ids only.
+    """
+    from backend.clock import domain_now
+    from backend.people.commands import erase_patient
+
+    for line in erase_patient(asked.patient, sure=asked.yes, now=domain_now()):
+        print(line)
+    return 0
+
+
+def audit(_asked: argparse.Namespace) -> int:
+    """Walk every audit chain; the exit code is 1 when one is broken."""
+    from backend.people.commands import verify_audit
+
+    chains = verify_audit()
+    for clinic, n, broken in chains:
+        print(
+            f"{clinic}: {n} sealed, " + (f"BROKEN at {broken}" if broken else "whole")
+        )
+    return int(any(broken for _, _, broken in chains))
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """Something to run; its help is the docstring of `run`."""
@@ -189,8 +265,13 @@ COMMANDS: Mapping[str, Command] = {
     "migrate": Command(migrate, migrate_arguments),
     "doctor": Command(doctor),
     "expand": Command(expand, expand_arguments),
+    "serve": Command(serve),
     "work": Command(work),
     "tick": Command(tick),
+    "bridge-code": Command(bridge_code, bridge_code_arguments),
+    "bridge-revoke": Command(bridge_revoke, bridge_revoke_arguments),
+    "erase": Command(erase, erase_arguments),
+    "audit": Command(audit),
 }
 
 

@@ -7,6 +7,7 @@ mount that nobody has classified is an offence, so that a new one is looked at.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, cast
 from uuid import UUID
 
@@ -107,8 +108,8 @@ def offences(
         if unknown:
             found.append(f"{route}: classify the parameters {sorted(unknown)}")
             continue
-        for asker in askers:
-            wrong = _ask(client, route, asker, victim, described)
+        for asker, sent in product(askers, bodies_for(route, described, victim)):
+            wrong = _ask(client, route, asker, victim, sent)
             found += [f"{route} by {asker.name}: {line}" for line in wrong]
         after = snapshot()
         found += [f"{route}: changed {table}" for table in differing(before, after)]
@@ -121,11 +122,10 @@ def _ask(
     route: Route,
     asker: Asker,
     victim: Victim,
-    described: Mapping[str, Any],
+    sent: object,
 ) -> Iterator[str]:
     named = {**HARMLESS, **{name: str(one) for name, one in victim.ids.items()}}
     path = re.sub(r"{(\w+)(?::\w+)?}", lambda at: named[at[1]], route.path)
-    sent = body_for(route, described, victim)
     with client.stream(
         route.method,
         path,
@@ -182,40 +182,69 @@ SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
 
 # Bodies
 
+# What a schema alone does not tell.
+FITTING: Mapping[str, object] = {
+    "payload_hash": "0" * 64,
+    "raw": "AA==",
+    "device_time": None,
+    "occurred_at": "2026-03-04T09:00:00Z",
+    "evidence": "container_opened",
+    "label": None,
+    "unit": "/min",
+    "amount": None,
+    "code": "8867-4",
+    "source": "export",
+    "step": 1.0,
+    "offsets": None,
+}
 
-def body_for(
+
+def bodies_for(
     route: Route, described: Mapping[str, Any], victim: Victim
-) -> object | None:
-    """Return a body that fits the route's schema and names the victim's things."""
+) -> Iterator[object]:
+    """Return bodies that fit the route's schema: naming a device, a patient, both."""
     operation = described["paths"].get(route.path, {}).get(route.method.lower(), {})
     content = operation.get("requestBody", {}).get("content", {})
     schema = content.get("application/json", {}).get("schema")
-    return None if schema is None else sample(schema, (schema, described), victim)
+    if schema is None:
+        yield None
+        return
+    for left_out in ({"patient_id", "source"}, {"device_id"}, set[str]()):
+        yield Sampler((schema, described), victim, left_out).sample(schema)
 
 
-def sample(
-    schema: Mapping[str, Any], roots: tuple[Mapping[str, Any], ...], victim: Victim
-) -> Any:  # noqa: ANN401
-    """Return a value that fits a JSON schema; ids are the victim's by their name."""
-    if "$ref" in schema:
-        return sample(_resolved(schema["$ref"], roots), roots, victim)
-    for several in ("anyOf", "oneOf", "allOf"):
-        if several in schema:
-            return sample(schema[several][0], roots, victim)
-    match schema.get("type"):
-        case "object":
-            return {
-                name: str(victim.ids[name])
-                if name in victim.ids
-                else sample(part, roots, victim)
-                for name, part in schema.get("properties", {}).items()
-            }
-        case "array":
-            return [sample(schema.get("items", {}), roots, victim)]
-        case "string":
-            return _string(schema)
-        case kind:
-            return PLAIN.get(cast("str", kind))
+@dataclass(frozen=True)
+class Sampler:
+    """Makes values that fit a JSON schema; ids are the victim's by their name."""
+
+    roots: tuple[Mapping[str, Any], ...]
+    victim: Victim
+    left_out: set[str]
+
+    def sample(self, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        if "$ref" in schema:
+            return self.sample(_resolved(schema["$ref"], self.roots))
+        for several in ("anyOf", "oneOf", "allOf"):
+            if several in schema:
+                return self.sample(schema[several][0])
+        match schema.get("type"):
+            case "object":
+                return {
+                    name: self._property(name, part)
+                    for name, part in schema.get("properties", {}).items()
+                    if name not in self.left_out
+                }
+            case "array":
+                return [self.sample(schema.get("items", {}))]
+            case "string":
+                return _string(schema)
+            case kind:
+                return PLAIN.get(cast("str", kind))
+
+    def _property(self, name: str, schema: Mapping[str, Any]) -> object:
+        if name in self.victim.ids:
+            return str(self.victim.ids[name])
+        return FITTING[name] if name in FITTING else self.sample(schema)
 
 
 PLAIN = {"integer": 1, "number": 1.0, "boolean": False}

@@ -222,6 +222,19 @@ def test_who_cared_until_consent_was_withdrawn_gets_nothing_more(
     assert offences(create_app(), client, [world.caring], world.victim) == []
 
 
+def test_what_is_sent_would_do_something_if_it_came_from_the_right_bridge(
+    world: World, client: httpx.Client
+) -> None:
+    with transaction() as session:
+        clinic = session.get_one(Clinic, world.victim.ids["clinic_id"])
+        own = by_token("the clinic's own bridge", bridge_token(session, clinic))
+        device_id = str(world.victim.ids["device_id"])
+    found = offences(create_app(), client, [own], world.victim)
+    assert "POST /v1/dose-events: changed device_record" in found
+    assert "POST /v1/device-events: changed device_contact" in found
+    assert f"GET /v1/bridges/devices by {own.name}: told {device_id}" in found
+
+
 def test_every_route_is_asked(db: object) -> None:
     listed = {str(route) for route in routes(create_app())}
     assert listed >= {"GET /healthz", "POST /v1/dose-events", "POST /sign-out"}
