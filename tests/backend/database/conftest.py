@@ -1,5 +1,4 @@
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -12,8 +11,7 @@ from tests.backend.database.owners import Owned
 @pytest.fixture
 def folder() -> Generator[Path]:
     """A folder that any account may enter, as pytest's own temporary ones may not."""
-    made = Path(tempfile.mkdtemp(prefix="doseloop-test-", dir="/tmp"))
-    made.chmod(0o711)
+    made = _open_folder()
     yield made
     shutil.rmtree(made)
 
@@ -28,21 +26,25 @@ def owned(folder: Path) -> Generator[Owned]:
 
 @pytest.fixture(scope="session")
 def made_once() -> Generator[Path]:
-    """A data folder that has been served once, to be copied."""
-    top = Path(tempfile.mkdtemp(prefix="doseloop-test-", dir="/tmp"))
-    top.chmod(0o711)
-    owned = Owned(top / "data")
-    owned.start("-c", "fsync=off")
-    owned.until_ready()
-    owned.stop()
-    yield owned.data_dir
+    """A data folder for all tests here: they kill servers, and data must bear that."""
+    top = _open_folder()
+    yield top / "data"
     shutil.rmtree(top)
 
 
 @pytest.fixture
-def served(owned: Owned, made_once: Path) -> Owned:
-    """A data folder with a ready server and its owner, as durable as in earnest."""
-    subprocess.run(["cp", "-a", str(made_once), str(owned.data_dir)], check=True)
+def served(made_once: Path) -> Generator[Owned]:
+    """An empty database with a ready server and its owner, durable as in earnest."""
+    owned = Owned(made_once)
     owned.start()
     owned.until_ready()
-    return owned
+    with owned.connect() as connection:
+        connection.execute("DROP TABLE IF EXISTS kept")
+    yield owned
+    owned.end()
+
+
+def _open_folder() -> Path:
+    made = Path(tempfile.mkdtemp(prefix="doseloop-test-", dir="/tmp"))
+    made.chmod(0o711)
+    return made
