@@ -19,7 +19,7 @@ MOST_BREACHES = 20
 LONGEST_TEXT = 200
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """Base of all errors this package raises on purpose.
 
     `detail` is one sentence for whoever asked; `facts` are members of the problem
