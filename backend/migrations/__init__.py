@@ -92,6 +92,10 @@ def _grant(connection: Connection, role: str) -> None:
         f"EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema}",
     ):
         connection.execute(text(f"GRANT {what} TO {name}"))
-    connection.execute(
-        text(f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {name}")
-    )
+    for what in (
+        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {name}",
+        # Audit rows are written once; sealing fills in two columns.
+        f"REVOKE UPDATE, DELETE ON audit_row FROM {name}",
+        f"GRANT UPDATE (n, hash) ON audit_row TO {name}",
+    ):
+        connection.execute(text(what))

@@ -29,6 +29,14 @@ WHERE table_schema = current_schema() AND column_name = 'patient_id'
 ORDER BY table_name
 """
 
+# Devices are held before patients, by everybody and in order of id: a batch that is
+# being accepted from one of them ends first.
+HOLD_DEVICES = """
+SELECT device_id FROM device WHERE device_id IN (
+    SELECT device_id FROM assignment WHERE patient_id = ANY(:theirs))
+ORDER BY device_id FOR NO KEY UPDATE
+"""
+
 # In this order, before the tables that say what was theirs.
 WITHOUT_A_COLUMN = {
     "receipt": """
@@ -101,10 +109,10 @@ def erase(session: Session, patient_id: UUID, *, actor: Actor, now: datetime) ->
     later belongs to nobody. Raises NotFound when there is no such patient, or no more.
     """
     theirs = same_person(session, patient_id)
-    alive = hold(session, theirs)
-    if patient_id not in alive:
-        raise NotFound("No such patient.")
     ids = sorted(theirs)
+    fetch(session, HOLD_DEVICES, theirs=ids)
+    if patient_id not in hold(session, theirs):
+        raise NotFound("No such patient.")
     counts = {raw.table: _blank(session, raw, ids) for raw in RAW}
     for table, statement in WITHOUT_A_COLUMN.items():
         counts[table] = execute(session, statement, theirs=ids)

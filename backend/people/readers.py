@@ -130,6 +130,11 @@ async def csrf_given(request: Request) -> str | None:
     return given if isinstance(given, str) else None
 
 
+def by_hand(request: Request) -> bool:
+    """Tell whether somebody asks, not an open page that keeps itself current."""
+    return "X-Doseloop-Live" not in request.headers and request.url.path != "/live"
+
+
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -153,7 +158,7 @@ def session_of(
     if cookie is None:
         raise NotSignedIn("Sign in first.")
     with transaction() as session:
-        found = find_session(session, cookie, real=real)
+        found = find_session(session, cookie, real=real, by_hand=by_hand(request))
     if found is None:
         raise NotSignedIn("Sign in again.")
     account, csrf = found

@@ -30,11 +30,12 @@ def open_session(session: Session, account: Account, *, real: datetime) -> str:
 
 
 def find_session(
-    session: Session, token: str, *, real: datetime
+    session: Session, token: str, *, real: datetime, by_hand: bool = True
 ) -> tuple[Account, str] | None:
     """Return whose cookie this is and what their forms must carry.
 
-    None when it is unknown, expired, or the account was disabled.
+    None when it is unknown, expired, or the account was disabled. What a page does
+    without its reader's hand leaves the session as idle as it was.
     """
     found = session.exec(
         select(SignInSession, Account)
@@ -49,7 +50,7 @@ def find_session(
     if found is None:
         return None
     row, account = found
-    if real - row.seen_at >= SEEN_EVERY:
+    if by_hand and real - row.seen_at >= SEEN_EVERY:
         row.seen_at = real
     return account, row.csrf
 

@@ -2,6 +2,8 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from sqlmodel import Session, col, select, update
 
 from backend.audit.record import SYSTEM, Actor, decide, record
@@ -123,6 +125,22 @@ def test_a_chain_written_anew_does_not_fit_its_head() -> None:
     assert chain(CLINIC) == (3, None)  # consistent in itself, but
     with transaction() as session:
         assert session.get_one(AuditSeal, CLINIC).hash != head  # not what was logged
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_row SET action = 'nothing'",
+        "DELETE FROM audit_row",
+        "TRUNCATE audit_row",
+    ],
+)
+def test_the_application_can_neither_change_nor_remove_an_audit_row(
+    statement: str,
+) -> None:
+    seen(CLINIC, 1)
+    with pytest.raises(ProgrammingError, match="permission denied"), transaction() as s:
+        s.connection().execute(text(statement))
 
 
 def test_a_name_cannot_slip_into_an_audit_row() -> None:
