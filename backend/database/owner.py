@@ -26,6 +26,7 @@ from backend.database.cluster import (
 )
 from backend.database.lock import READY, Lock, held
 from backend.database.postmaster import disown, running, serves
+from backend.errors import Refused
 
 Say = Callable[[str], None]
 
@@ -56,6 +57,10 @@ def own(
         cluster = open_cluster(data_dir, durable=wanted.get("fsync") != "off")
         watch = Watch(cluster, socket_folder(cluster), lock, wake, wanted, say)
         watch.until_told_to_stop()
+
+
+class DataGone(Refused):
+    """Somebody has deleted the data of a running server."""
 
 
 @dataclass(slots=True)
@@ -153,9 +158,12 @@ class Watch:
         self.say(f"waiting for PostgreSQL, {so_far}: {why}")
 
     def until_gone(self) -> None:
+        """Watch until the server ends; raises DataGone when its folder is deleted."""
         while self.alive():
             if self.wake.wait(LOOK if self.child is None else 5.0):
                 return
+            if not self.cluster.folder.exists():
+                raise DataGone(f"{self.cluster.folder} was deleted: stopping.")
 
     def rest(self) -> None:
         """Wait before the next start, longer each time the server dies young."""
@@ -180,7 +188,8 @@ class Watch:
     def shut_down(self) -> None:
         """End all sessions and write everything down; a second request hurries."""
         self.lock.tell("stopping")
-        told, asked, word = time.monotonic(), self.wake.asked, FAST
+        told, asked = time.monotonic(), self.wake.asked
+        word = FAST if self.cluster.folder.exists() else IMMEDIATE
         if self.alive():
             os.kill(self.pid, word)
         while self.alive():

@@ -53,6 +53,19 @@ def test_the_server_ends_with_whoever_holds_its_stdin(served: Owned) -> None:
     assert process.returncode == 0
 
 
+def test_an_owner_whose_data_are_deleted_ends_with_its_server(owned: Owned) -> None:
+    process = owned.start("-c", "fsync=off")
+    owned.until_ready()
+    server = owned.server().pid
+
+    shutil.rmtree(owned.data_dir)
+
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "was deleted" in said
+    assert not Path("/proc", str(server)).exists()
+
+
 def test_a_first_start_that_was_cut_off_is_begun_again(owned: Owned) -> None:
     half = owned.data_dir / "postgres.new"
     half.mkdir(parents=True)
