@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID, uuid4
 
+from sqlalchemy import ARRAY, Text, Uuid, literal
+from sqlalchemy import cast as cast_sql
 from sqlmodel import Session, insert
 
 from backend.audit.tables import AuditRow, Decision
@@ -49,6 +51,8 @@ def record(
     """
     _refuse_prose(action)
     _refuse_prose(detail)
+    # One literal: a list of a thousand ids is adapted for milliseconds.
+    ids = ",".join(f"{number:032x}" for number in sorted({p.int for p in patients}))
     row = insert(AuditRow).values(
         audit_id=uuid4(),
         clinic_id=clinic_id or actor.clinic_id,
@@ -56,7 +60,7 @@ def record(
         actor_kind=actor.kind,
         actor_id=actor.id,
         action=action,
-        patients=sorted(set(patients)),
+        patients=cast_sql(literal(f"{{{ids}}}", Text), ARRAY(Uuid)),
         detail=detail or {},
     )
     session.connection().execute(row)
