@@ -108,6 +108,13 @@ def test_a_busy_session_is_not_written_at_each_request() -> None:
         assert session.exec(select(SignInSession.seen_at)).one() == REAL
 
 
+def test_a_page_that_keeps_itself_current_does_not_keep_its_reader_signed_in() -> None:
+    cookie = enter()
+    with transaction() as session:
+        find_session(session, cookie, real=REAL + IDLE / 2, by_hand=False)
+    assert not known(cookie, REAL + IDLE)
+
+
 def test_signing_out_ends_the_session() -> None:
     cookie = enter()
     sign_out(cookie, real=REAL)
