@@ -252,6 +252,27 @@ def audit(_asked: argparse.Namespace) -> int:
     return int(any(broken for _, _, broken in chains))
 
 
+def demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        help="how many seconds of the patients' lives pass in a second (default 1)",
+    )
+
+
+def demo(asked: argparse.Namespace) -> int:
+    """Play forty virtual patients on this machine until Ctrl-C.
+
+    Starts the database, the web server, the worker, the virtual devices and the
+    bridge. Everything is kept in DOSELOOP_DATA_DIR (.doseloop) and goes on from there
+    the next time.
+    """
+    from backend.demo.run import demo as play
+
+    return play(speed=asked.speed)
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """Something to run; its help is the docstring of `run`."""
@@ -272,6 +293,7 @@ COMMANDS: Mapping[str, Command] = {
     "bridge-revoke": Command(bridge_revoke, bridge_revoke_arguments),
     "erase": Command(erase, erase_arguments),
     "audit": Command(audit),
+    "demo": Command(demo, demo_arguments),
 }
 
 

@@ -113,9 +113,11 @@ def _contacts(
     """The devices that record doses; a wearable left in a drawer is no emergency."""
     rows = fetch(
         session,
-        """SELECT a.patient_id, a.device_id, min(a.since) AS since,
+        """SELECT a.patient_id, a.device_id,
+            max(GREATEST(a.since, d.registered_at)) AS since,
             max(c.heard_until) AS heard_until
-        FROM assignment a LEFT JOIN device_contact c USING (device_id)
+        FROM assignment a JOIN device d USING (device_id)
+        LEFT JOIN device_contact c USING (device_id)
         WHERE a.patient_id = ANY(:ids) AND a.regimen_id IS NOT NULL
           AND a.since <= :now AND (a.until IS NULL OR a.until > :now)
         GROUP BY a.patient_id, a.device_id""",

@@ -56,10 +56,11 @@ def due_again(session: Session, *, now: datetime) -> int:
         session,
         """INSERT INTO screen_due (patient_id, since)
         SELECT DISTINCT a.patient_id, CAST(:now AS timestamptz)
-        FROM assignment a LEFT JOIN device_contact c USING (device_id)
+        FROM assignment a JOIN device d USING (device_id)
+        LEFT JOIN device_contact c USING (device_id)
         WHERE a.regimen_id IS NOT NULL AND a.since <= :now
           AND (a.until IS NULL OR a.until > :now)
-          AND GREATEST(a.since, c.heard_until)
+          AND GREATEST(a.since, d.registered_at, c.heard_until)
               < CAST(:now AS timestamptz) - interval '2 days'
           AND NOT EXISTS (SELECT FROM alert t WHERE t.patient_id = a.patient_id
             AND t.state <> 'closed' AND t.rule = :code || ':' || a.device_id)

@@ -1,0 +1,1 @@
+"""Forty virtual patients, every process of the loop, on one machine."""

@@ -1,0 +1,262 @@
+"""`python -m backend demo`: seed once, start every process, keep them going."""
+
+import json
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from uuid import UUID
+
+import httpx
+from sqlmodel import Session, col, select
+
+from backend import database, migrations
+from backend.audit.record import SYSTEM
+from backend.clock import DomainClock, is_demo, real_now, start_demo
+from backend.demo.cast import began
+from backend.demo.past import deliver_past
+from backend.demo.processes import Child, Company
+from backend.demo.seed import (
+    FUTURE,
+    PASSWORD,
+    SIGN_INS,
+    characters,
+    id_of,
+    lives,
+    seed,
+)
+from backend.errors import Conflict
+from backend.people.bridges import new_code
+from backend.people.passwords import hashed
+from backend.people.tables import Clinic
+from backend.settings import settings
+
+READY_WITHIN = 60.0
+LOOK = 0.2
+PORTS_TRIED = 20
+FIRST = "first.json"  # when this demo began, and whether its past is delivered
+
+
+class NotADemoDatabase(Conflict):
+    """There are real clinics in this database: a demo has no business there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the demo keeps its things, and the addresses of its processes."""
+
+    folder: Path
+    port: int
+    radio: int
+
+    @property
+    def address(self) -> str:
+        return f"http://{settings().host}:{self.port}"
+
+    @property
+    def transport(self) -> str:
+        return f"127.0.0.1:{self.radio}"
+
+    def log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+
+def demo(*, speed: float) -> int:
+    """Run the demo until Ctrl-C or SIGTERM; return the exit code."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    folder = settings().data_dir / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    stage = Stage(folder, _free(settings().port), _free(0))
+    company = Company()
+    try:
+        clock = _prepare(stage, company, speed)
+        _open(stage, company)
+        past = threading.Thread(target=_past, args=(stage, stopping), daemon=True)
+        past.start()
+        _tell(stage, clock)
+        while not stopping.wait(1.0):
+            for child in company.tend():
+                _say(f"{child.name} ended and was started again: {child.last_words()}")
+    finally:
+        _say(
+            "\nStopping. What was accepted is committed; `make demo` goes on from here."
+        )
+        database.forget()
+        company.stop()
+    return 0
+
+
+def _prepare(stage: Stage, company: Company, speed: float) -> DomainClock:
+    """Database, schema, clock and people; return the clock as it runs now."""
+    if settings().database_url is None:
+        _say("database: starting")
+        company.add(_child(stage, "database", "backend", "database"))
+    migrations.migrate(
+        database.owner_engine(),
+        app_role=database.addresses().app.username,
+        today=real_now().date(),
+    )
+    first = _first(stage)
+    people = characters(first)
+    with database.transaction() as session:
+        empty = session.exec(select(col(Clinic.clinic_id))).first() is None
+        if not empty and not is_demo(session):
+            raise NotADemoDatabase(
+                "This database holds clinics and is no demo's. Point "
+                "DOSELOOP_DATABASE_URL or DOSELOOP_DATA_DIR elsewhere."
+            )
+        clock = start_demo(session, speed=speed, real=real_now())
+    if empty:
+        _say("people: writing forty patients and what was prescribed to them")
+        password = hashed(PASSWORD)
+        with database.transaction() as session:
+            seed(session, people, password=password, now=first)
+    _say("devices: planning what their owners will do")
+    plan = lives(people, clock, start=began(first), last=first + FUTURE)
+    _write(stage.folder / "plan.json", plan)
+    return clock
+
+
+def _open(stage: Stage, company: Company) -> None:
+    """Start web, worker, devices and bridge, in the order of their needs."""
+    web = company.add(_child(stage, "web", "backend", "serve"))
+    _wait_for(web, lambda: httpx.get(f"{stage.address}/readyz").is_success)
+    company.add(_child(stage, "worker", "backend", "work"))
+    devices = company.add(
+        _child(
+            stage,
+            "devices",
+            "device_bridge",
+            "simulate",
+            str(stage.folder / "plan.json"),
+            "--transport",
+            f"tcp-server:{stage.transport}",
+            "--state",
+            str(stage.folder / "devices"),
+        )
+    )
+    _wait_for(devices, lambda: _answers(stage.radio))
+    if not (stage.folder / "bridge-token.json").exists():
+        with database.transaction() as session:
+            code = _code(session, "gateway")
+        pairing = _child(stage, "pair", "device_bridge", "pair", code)
+        pairing.start()
+        pairing.wait()
+    company.add(_child(stage, "bridge", "device_bridge", "run"))
+
+
+def _past(stage: Stage, stopping: threading.Event) -> None:
+    """Deliver the wearables' past once; a restart goes on where nothing was known."""
+    kept = json.loads((stage.folder / FIRST).read_text())
+    if kept["past_delivered"]:
+        return
+    first = datetime.fromisoformat(kept["first"])
+    people = [(one, id_of(f"patient {one.number}")) for one in characters(first)]
+    with database.transaction() as session:
+        code = _code(session, "cloud")
+    samples = 0
+    with httpx.Client(base_url=stage.address, timeout=60) as http:
+        paired = http.post("/v1/bridges/pair", json={"code": code, "name": "cloud"})
+        http.headers["Authorization"] = f"Bearer {paired.json()['token']}"
+        for count in deliver_past(http, people, first=began(first), last=first):
+            samples += count
+            if stopping.is_set():
+                return
+    _write(stage.folder / FIRST, {**kept, "past_delivered": True})
+    _say(f"wearables: {samples:,} samples of the past are delivered")
+
+
+def _code(session: Session, kind: str) -> str:
+    clinic: UUID = id_of("clinic")
+    return new_code(session, clinic, kind=kind, actor=SYSTEM, real=real_now())
+
+
+def _first(stage: Stage) -> datetime:
+    """The moment at which this demo first began: its stories are placed about it."""
+    path = stage.folder / FIRST
+    if not path.exists():
+        now = real_now().replace(microsecond=0)
+        _write(path, {"first": now.isoformat(), "past_delivered": False})
+    return datetime.fromisoformat(json.loads(path.read_text())["first"])
+
+
+def _child(stage: Stage, name: str, module: str, *arguments: str) -> Child:
+    environment = {
+        "DOSELOOP_DEMO": "true",
+        "DOSELOOP_PORT": str(stage.port),
+        "DOSELOOP_DATA_DIR": str(settings().data_dir),
+        "DOSELOOP_BRIDGE_BACKEND": stage.address,
+        "DOSELOOP_BRIDGE_TOKEN_FILE": str(stage.folder / "bridge-token.json"),
+        "DOSELOOP_BRIDGE_SPOOL": str(stage.folder / "spool"),
+        "DOSELOOP_BRIDGE_HCI": f"tcp-client:{stage.transport}",
+    }
+    return Child(name, module, arguments, environment, stage.log(name))
+
+
+def _tell(stage: Stage, clock: DomainClock) -> None:
+    rate = "real time" if clock.speed == 1 else f"{clock.speed:g} times real time"
+    _say(f"\nDoseloop runs at {rate}:  {stage.address}\n")
+    for role, login, name in SIGN_INS:
+        _say(f"  {role:<13} {login:<24} {PASSWORD}   ({name})")
+    _say(
+        f"\nLogs are in {stage.folder}. The past of forty devices is arriving now over"
+    )
+    _say("Bluetooth; Ctrl-C stops everything.")
+
+
+def _wait_for(child: Child, ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        if not child.alive():
+            break
+        with suppress(httpx.TransportError, OSError):
+            if ready():
+                return
+        time.sleep(LOOK)
+    raise Conflict(f"{child.name} did not start: {child.last_words()}")
+
+
+def _answers(port: int) -> bool:
+    """Whether a process on this machine has that port; asks without connecting."""
+    with socket.socket() as asking:
+        try:
+            asking.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _free(wanted: int) -> int:
+    for port in range(wanted, wanted + PORTS_TRIED) if wanted else (0,):
+        with socket.socket() as asking:
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                asking.bind((settings().host, port))
+            except OSError:
+                continue
+            return int(asking.getsockname()[1])
+    raise Conflict(f"Ports {wanted} to {wanted + PORTS_TRIED - 1} are all in use.")
+
+
+def _write(path: Path, value: object) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(value))
+    beside.replace(path)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
