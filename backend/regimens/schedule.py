@@ -1,0 +1,300 @@
+"""Scheduled doses as rows: written ahead, made anew when zone or prescription change.
+
+Only what is still open is ever touched: a dose that is past, taken, labelled or paused
+stays as it was asked.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, delete, select, tuple_
+
+from backend.audit.record import decide
+from backend.database.sets import fetch
+from backend.errors import NotFound
+from backend.people.hold import hold
+from backend.people.zones import ZoneSpan, zone_at, zone_history
+from backend.regimens.dose_plan import DosePlan, PlannedDose, plan_doses
+from backend.regimens.tables import RegimenVersion, ScheduledDose
+from backend.regimens.travel import Effect
+from backend.regimens.zones import DAY, start_of, zone_named
+
+AHEAD = timedelta(hours=72)
+REFILL = timedelta(hours=48)  # what must lie ahead before more is written
+Key = tuple[UUID, UUID, str]
+Whose = tuple[UUID, UUID]
+
+
+@dataclass(slots=True)
+class Made:
+    """What changed: reminders of `removed` and `changed` are void, `new` have none."""
+
+    new: list[ScheduledDose] = field(default_factory=list[ScheduledDose])
+    changed: list[ScheduledDose] = field(default_factory=list[ScheduledDose])
+    removed: list[Key] = field(default_factory=list[Key])
+
+    def patients(self) -> set[UUID]:
+        rows = {row.patient_id for row in (*self.new, *self.changed)}
+        return rows | {key[0] for key in self.removed}
+
+
+def materialise(
+    session: Session,
+    patient_ids: Collection[UUID],
+    *,
+    now: datetime,
+    ahead: timedelta = AHEAD,
+) -> Made:
+    """Bring the open doses of these patients up to `now + ahead`; return what changed.
+
+    Starts where writing stopped, so that a worker that was away leaves no hole; for a
+    regimen without any dose yet, a day back at most. Holds the patients. Safe to
+    repeat: doses that are already as they should be are not written again.
+    """
+    held = hold(session, patient_ids)
+    zones = zone_history(session, held)
+    made = Made()
+    existing = _existing(session, held, now)
+    for whose, versions in _versions(session, held).items():
+        rows = existing[whose]
+        plan = plan_doses(
+            versions, zones[whose[0]], first=_start(rows, now), last=now + ahead
+        )
+        _settle(session, whose, plan, rows, now=now, made=made)
+    return made
+
+
+def to_extend(
+    session: Session, *, now: datetime, after: UUID | None = None, most: int = 200
+) -> list[UUID]:
+    """Return patients with a regimen that has less than 48 h of open doses ahead.
+
+    In order of id, those above `after`: ask again with the last one until none come.
+    """
+    rows = fetch(
+        session,
+        """SELECT DISTINCT v.patient_id FROM regimen_version v
+        WHERE (CAST(:after AS uuid) IS NULL OR v.patient_id > :after)
+          AND (v.until IS NULL OR v.until > :now)
+          AND v.effective_from < :until
+          AND v.timing->>'kind' <> 'as_needed'
+          AND NOT EXISTS (SELECT FROM scheduled_dose s
+            WHERE s.patient_id = v.patient_id AND s.regimen_id = v.regimen_id
+              AND s.label IN ('pending', 'late', 'unknown')
+              AND s.window_until > :until)
+        ORDER BY v.patient_id LIMIT :most""",
+        now=now,
+        until=now + REFILL,
+        after=after,
+        most=most,
+    )
+    return [row["patient_id"] for row in rows]
+
+
+def expand_past(
+    session: Session,
+    patient_id: UUID,
+    regimen_id: UUID,
+    *,
+    first: date,
+    last: date,
+) -> int:
+    """Write the doses of past local days, both included; return how many were new.
+
+    For imports and back-fills: what exists stays. The caller matches the days again;
+    nothing here reminds anybody. Raises NotFound without a version or a zone.
+    """
+    held = hold(session, [patient_id])
+    versions = _versions(session, held)[patient_id, regimen_id]
+    if not versions:
+        raise NotFound("No such regimen.")
+    zones = zone_history(session, held)[patient_id]
+    plan = plan_doses(
+        versions,
+        zones,
+        first=_midnight(zones, first),
+        last=_midnight(zones, last + DAY),
+    )
+    inside = [one for one in plan.doses if first <= _local_day(one) <= last]
+    return len(_insert(session, (patient_id, regimen_id), inside))
+
+
+def _start(rows: Sequence[ScheduledDose], now: datetime) -> datetime:
+    """Return from when on doses may be missing."""
+    if not rows:
+        return now - DAY
+    return min(now, max(row.due_at or row.window_from for row in rows))
+
+
+def _existing(
+    session: Session, patient_ids: Collection[UUID], now: datetime
+) -> Mapping[Whose, list[ScheduledDose]]:
+    """Return what is open or ahead, and of each regimen at least its last dose."""
+    last = (
+        select(
+            col(ScheduledDose.patient_id),
+            col(ScheduledDose.regimen_id),
+            func.max(col(ScheduledDose.window_until)).label("until"),
+        )
+        .where(col(ScheduledDose.patient_id).in_(patient_ids))
+        .group_by(col(ScheduledDose.patient_id), col(ScheduledDose.regimen_id))
+        .subquery()
+    )
+    rows = session.exec(
+        select(ScheduledDose)
+        .join(
+            last,
+            (last.c.patient_id == col(ScheduledDose.patient_id))
+            & (last.c.regimen_id == col(ScheduledDose.regimen_id)),
+        )
+        .where(
+            (col(ScheduledDose.window_until) > now - DAY)
+            | (col(ScheduledDose.window_until) == last.c.until)
+        )
+    )
+    found: defaultdict[Whose, list[ScheduledDose]] = defaultdict(list)
+    for row in rows:
+        found[row.patient_id, row.regimen_id].append(row)
+    return found
+
+
+def _versions(
+    session: Session, patient_ids: Collection[UUID]
+) -> Mapping[Whose, list[RegimenVersion]]:
+    rows = session.exec(
+        select(RegimenVersion).where(col(RegimenVersion.patient_id).in_(patient_ids))
+    )
+    found: defaultdict[Whose, list[RegimenVersion]] = defaultdict(list)
+    for row in rows:
+        found[row.patient_id, row.regimen_id].append(row)
+    return found
+
+
+def _settle(
+    session: Session,
+    whose: Whose,
+    plan: DosePlan,
+    rows: Sequence[ScheduledDose],
+    *,
+    now: datetime,
+    made: Made,
+) -> None:
+    """Write one regimen's plan over what is still open."""
+    wanted = {one.occurrence: one for one in plan.doses}
+    open_rows = [row for row in rows if _is_open(row, now)]
+    stale = [row for row in open_rows if row.occurrence not in wanted]
+    changed = [
+        row
+        for row in open_rows
+        if row.occurrence in wanted and _change(row, wanted[row.occurrence])
+    ]
+    known = {row.occurrence for row in rows}
+    new = _insert(session, whose, [wanted[key] for key in wanted if key not in known])
+    _remove(session, whose, [row.occurrence for row in stale])
+    made.new += new
+    made.changed += changed
+    made.removed += [(*whose, row.occurrence) for row in stale]
+    # Each effect is told once: when it changes rows, or when writing first reaches it.
+    reached = now if changed or stale else _start(rows, now)
+    effects = [one for one in plan.effects if (one.dose.due_at or now) > reached]
+    if effects and (new or changed or stale):
+        _explain(session, whose, effects, now)
+
+
+def _is_open(row: ScheduledDose, now: datetime) -> bool:
+    undecided = row.label == "pending" and row.dose_event_id is None
+    return undecided and (row.due_at or row.window_until) > now
+
+
+def _change(row: ScheduledDose, planned: PlannedDose) -> bool:
+    """Make a row what it should be; tell whether it was not."""
+    as_stored = PlannedDose(
+        **{name: getattr(row, name) for name in PlannedDose.__dataclass_fields__}
+    )
+    if replace(as_stored, tzdb=planned.tzdb) == planned:
+        return False
+    for name, value in asdict(planned).items():
+        setattr(row, name, value)
+    row.check_at = _first_check(planned)
+    return True
+
+
+def _insert(
+    session: Session, whose: Whose, planned: Sequence[PlannedDose]
+) -> list[ScheduledDose]:
+    """Write doses and return the rows that were not there before."""
+    if not planned:
+        return []
+    patient_id, regimen_id = whose
+    values = [
+        asdict(one)
+        | {"patient_id": patient_id, "regimen_id": regimen_id}
+        | {"label": "pending", "check_at": _first_check(one)}
+        for one in planned
+    ]
+    statement = (
+        insert(ScheduledDose)
+        .on_conflict_do_nothing(
+            index_elements=["patient_id", "regimen_id", "occurrence"]
+        )
+        .returning(ScheduledDose)
+    )
+    return list(session.scalars(statement, values))
+
+
+def _remove(session: Session, whose: Whose, occurrences: Sequence[str]) -> None:
+    if not occurrences:
+        return
+    session.flush()
+    session.exec(
+        delete(ScheduledDose).where(
+            tuple_(col(ScheduledDose.patient_id), col(ScheduledDose.regimen_id))
+            == whose,
+            col(ScheduledDose.occurrence).in_(occurrences),
+        )
+    )
+
+
+def _first_check(one: PlannedDose) -> datetime:
+    """Return the earliest moment at which the passing of time may label a dose."""
+    return one.due_at or one.window_until
+
+
+def _explain(
+    session: Session, whose: Whose, effects: Sequence[Effect], now: datetime
+) -> None:
+    """Record what a change of zone did to doses."""
+    told = [
+        {
+            "change": str(effect.change),
+            "occurrence": effect.dose.key,
+            "zone": effect.dose.zone,
+            "due_at": effect.dose.due_at and effect.dose.due_at.isoformat(),
+        }
+        for effect in effects
+    ]
+    decide(
+        session,
+        patient_id=whose[0],
+        rule="travel",
+        version=1,
+        inputs={"regimen_id": str(whose[1])},
+        outcome={"effects": told},
+        at=now,
+    )
+
+
+def _midnight(zones: Sequence[ZoneSpan], day: date) -> datetime:
+    noon = datetime.combine(day, time(12), UTC)
+    return start_of(day, zone_named(zone_at(zones, noon)))
+
+
+def _local_day(one: PlannedDose) -> date:
+    if one.local_time is None:
+        return one.dose_day
+    return datetime.fromisoformat(one.local_time).date()
