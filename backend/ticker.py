@@ -29,6 +29,7 @@ from backend.outbox.beat import begin, end
 from backend.outbox.claim import next_due
 from backend.outbox.deliver import deliver
 from backend.outbox.reconcile import reconcile, report
+from backend.people.sweep import sweep
 from backend.reminders.word import word
 from backend.settings import settings
 from backend.vitals.compact import compact, forget_keys
@@ -108,6 +109,7 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
         Job("seal", settings().seal_every, _seal),
         Job("compact", COMPACT_EVERY, compact),
         Job("forget keys", timedelta(days=1), forget_keys),
+        Job("sweep", timedelta(hours=1), _sweep),
         Job("partitions", timedelta(hours=1), _partitions),
         Job("report", timedelta(days=1), _report),
     )
@@ -222,6 +224,10 @@ def _scheduler(*, threads: int) -> Scheduler:
 
 def _seal(_now: datetime) -> int:
     return seal(real_now())
+
+
+def _sweep(_now: datetime) -> int:
+    return sweep(real_now())
 
 
 def _partitions(now: datetime) -> int:

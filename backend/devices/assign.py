@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from backend.database.sets import fetch
 from backend.devices.tables import Assignment, Device
 from backend.errors import Conflict, NotFound
+from backend.people.hold import hold
 
 
 class AlreadyAssigned(Conflict):
@@ -45,11 +46,13 @@ def assign(
 ) -> Assignment:
     """Return the new assignment of a compartment to a patient, from since to until.
 
-    Raises NotFound for an unknown device and AlreadyAssigned when the spans overlap.
+    Raises NotFound for an unknown device or an erased patient and AlreadyAssigned when
+    the spans overlap.
     """
-    lock(session, [device_id])
-    if session.get(Device, device_id) is None:
+    if not lock(session, [device_id]):
         raise NotFound("There is no such device.", device_id=str(device_id))
+    if not hold(session, [patient_id]):
+        raise NotFound("There is no such patient.", patient_id=str(patient_id))
     others = session.exec(
         select(Assignment)
         .where(Assignment.device_id == device_id)
