@@ -74,3 +74,12 @@ class BadPlan(BridgeError):
 
 class BadSettings(BridgeError):
     """The environment does not say what the bridge must know."""
+
+
+class UnknownPeripheral(BridgeError):
+    """A peripheral of a kind we read that the backend does not list for us."""
+
+    def __init__(self, address: str, serial: str) -> None:
+        super().__init__(f"{address}: not registered for this bridge")
+        self.address = address
+        self.serial = serial

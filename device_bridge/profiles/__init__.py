@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -14,14 +15,17 @@ class Profile:
     `matches` looks at the service UUIDs of an advertisement. `decoders` read the values
     of characteristics (128-bit text UUID). `stores_records` says that the device keeps
     records to fetch and acknowledge; otherwise its notifications are all there is.
+    `canonical` frees a record's octets of what may change between two readings.
     """
 
     name: str
     matches: Callable[[Sequence[str]], bool]
     decoders: Mapping[str, Callable[[bytes], Any]]
     stores_records: bool
+    canonical: Callable[[bytes], bytes] = bytes
 
 
+@cache
 def discovered() -> tuple[Profile, ...]:
     """Return the profiles of all modules in this package, by name."""
     modules = [import_module(f"{__name__}.{m.name}") for m in iter_modules(__path__)]
@@ -32,3 +36,8 @@ def discovered() -> tuple[Profile, ...]:
 def profile_for(service_uuids: Sequence[str]) -> Profile | None:
     """Return the first profile that knows a device advertising these services."""
     return next((p for p in discovered() if p.matches(service_uuids)), None)
+
+
+def profile_named(name: str) -> Profile:
+    """Return a profile by its name; raises KeyError."""
+    return {profile.name: profile for profile in discovered()}[name]

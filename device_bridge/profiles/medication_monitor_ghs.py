@@ -132,4 +132,5 @@ PROFILE = Profile(
     matches=lambda services: GENERIC_HEALTH_SENSOR in services,
     decoders={STORED_OBSERVATIONS: decode, LIVE_OBSERVATIONS: decode},
     stores_records=True,
+    canonical=canonical,
 )

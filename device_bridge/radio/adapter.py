@@ -10,6 +10,7 @@ from bumble.transport import open_transport
 from bumble.transport.common import Transport
 
 from device_bridge.errors import LostRadio
+from device_bridge.radio.apart import apart
 from device_bridge.radio.keys import BondStore
 
 COMMAND_TIMEOUT = 10.0
@@ -48,7 +49,7 @@ async def open_radio(transport: str, bonds: BondStore) -> Radio:
     device.pairing_config_factory = _pairing_config
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
-            await device.power_on()
+            await apart(device.power_on())
     except (TimeoutError, BaseBumbleError) as error:
         await opened.close()
         raise LostRadio(f"{transport}: {error}") from error

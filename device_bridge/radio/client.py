@@ -22,6 +22,7 @@ from bumble.gatt_client import CharacteristicProxy, ServiceProxy
 
 from device_bridge.errors import LostBond
 from device_bridge.radio.adapter import Radio
+from device_bridge.radio.apart import apart
 from device_bridge.radio.scanner import text_of
 
 T = TypeVar("T")
@@ -66,9 +67,10 @@ class BumbleClient(BaseBleakClient):
         async with self.radio.connecting:
             self._fail_if_lost()
             try:
-                connection = await self.radio.device.connect_le(
+                connecting = self.radio.device.connect_le(
                     address, timeout=self._timeout
                 )
+                connection = await apart(connecting)
             except BaseBumbleError as error:
                 raise BleakError(f"cannot connect: {error}") from error
         self._watch(connection)

@@ -12,6 +12,7 @@ from bumble.core import UUID, AdvertisingData, BaseBumbleError
 from bumble.device import Advertisement
 
 from device_bridge.radio.adapter import Radio
+from device_bridge.radio.apart import apart
 
 SERVICE_LISTS = (
     AdvertisingData.Type.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
@@ -51,7 +52,7 @@ class BumbleScanner(BaseBleakScanner):
         self.seen_devices = {}
         self.radio.device.on("advertisement", self._on_advertisement)
         try:
-            await self.radio.device.start_scanning(active=self._active)
+            await apart(self.radio.device.start_scanning(active=self._active))
         except BaseBumbleError as error:
             raise BleakError(str(error)) from error
 
@@ -60,7 +61,7 @@ class BumbleScanner(BaseBleakScanner):
         emitter: Any = self.radio.device
         emitter.remove_listener("advertisement", self._on_advertisement)
         if not self.radio.lost.is_set():
-            await self.radio.device.stop_scanning()
+            await apart(self.radio.device.stop_scanning())
 
     def _on_advertisement(self, heard: Advertisement) -> None:
         data = _advertised(heard)

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bumble.device import Connection
 
 from device_bridge.errors import BadSettings
 from device_bridge.gatt import uuids
+from device_bridge.radio.apart import apart
 from device_bridge.virtual.air import Air, open_door
 from device_bridge.virtual.memory import Memory
 from device_bridge.virtual.monitor import Monitor
@@ -37,7 +39,7 @@ class Performer(Protocol):
     def linked(self, connection: Connection) -> None: ...
     def unlinked(self, connection: Connection) -> None: ...
     def next_due(self) -> float | None: ...
-    async def act(self) -> None: ...
+    def act(self) -> Coroutine[Any, Any, None]: ...
 
 
 class Actor:
@@ -53,11 +55,12 @@ class Actor:
 
     async def run(self) -> None:
         """Play until cancelled."""
-        await self._device.power_on()
+        await apart(self._device.power_on())
         while True:
             self._changed.clear()
-            await self._performer.act()
-            await self._be_present(self._in_range(self._performer.recorder.now))
+            await apart(self._performer.act())
+            present = self._in_range(self._performer.recorder.now)
+            await apart(self._be_present(present))
             waits = [self._performer.next_due(), self._until_range_changes()]
             soonest = min((w for w in waits if w is not None), default=LONGEST_WAIT)
             try:

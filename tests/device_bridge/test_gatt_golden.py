@@ -40,7 +40,8 @@ def test_a_published_vector_reads_as_its_source_says(vector: dict[str, Any]) -> 
     values = [
         bytes.fromhex(one) for one in ([stated] if isinstance(stated, str) else stated)
     ]
-    name, context = key_of(vector["characteristic"]), vector.get("context") or {}
+    name = key_of(vector["characteristic"])
+    context: dict[str, Any] = vector.get("context") or {}
     if "error" in vector["expected"]:
         with pytest.raises(MalformedRecord):
             read(name, values, context)

@@ -1,0 +1,180 @@
+"""The bridge at work: scans, holds links, keeps its clock and its token."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from bleak import BleakScanner
+from bleak.backends.client import BaseBleakClient
+from bleak.backends.scanner import BaseBleakScanner
+from bleak.exc import BleakError
+
+from device_bridge import spool
+from device_bridge.backend import Backend, read_domain_clock
+from device_bridge.clock import Clock, DomainClock
+from device_bridge.errors import BackendRefused, BackendUnavailable, LostRadio
+from device_bridge.links import Links
+from device_bridge.radio.adapter import open_radio
+from device_bridge.radio.client import client_on
+from device_bridge.radio.keys import BondStore
+from device_bridge.radio.scanner import scanner_on
+from device_bridge.settings import Settings, read_token, write_token
+from device_bridge.spool import Spool
+from device_bridge.surroundings import Registry, SampleBuffer, Slots, Surroundings
+from device_bridge.upload import Uploader
+
+log = logging.getLogger(__name__)
+
+RADIO_PAUSE = 1.0
+CLOCK_EVERY, CLOCK_RETRY = 20.0, 1.0
+DEVICES_EVERY = 30.0
+TOKEN_EVERY = 30.0
+ROTATE_BEFORE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """bleak's backends for a radio; None for the system's own. `lost`: it has gone."""
+
+    client: type[BaseBleakClient] | None = None
+    scanner: type[BaseBleakScanner] | None = None
+    mode: Literal["active", "passive"] = "active"
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def bluetooth(hci: str, bonds: BondStore) -> AsyncGenerator[Stack]:
+    """Yield the stack to use; raises LostRadio if it cannot be opened."""
+    if not hci:
+        yield Stack()
+        return
+    radio = await open_radio(hci, bonds)
+    try:
+        yield Stack(client_on(radio), scanner_on(radio), "passive", radio.lost)
+    finally:
+        await radio.close()
+
+
+async def run(settings: Settings) -> None:
+    """Bridge until cancelled."""
+    async with AsyncExitStack() as opened:
+        spooled = Spool(settings.spool / "spool.sqlite")
+        opened.callback(spooled.close)
+        bonds = BondStore(settings.spool / "bonds.sqlite")
+        opened.callback(bonds.close)
+        backend = Backend(settings.backend, read_token(settings).text)
+        opened.push_async_callback(backend.close)
+        clock = Clock()
+        await _first_clock(spooled, backend, clock)
+        uploader = Uploader(spooled, backend, clock)
+        registry = Registry(spooled, backend)
+        await registry.load()
+        around = Surroundings(
+            clock=clock,
+            spool=spooled,
+            uploader=uploader,
+            registry=registry,
+            backend=backend,
+            slots=Slots(settings.max_links),
+            samples=SampleBuffer(spooled),
+        )
+        log.info("bridge ready", extra={"speed": clock.speed})
+        async with asyncio.TaskGroup() as group:
+            group.create_task(uploader.run())
+            group.create_task(around.samples.run())
+            group.create_task(_keep_clock(spooled, backend, clock))
+            group.create_task(_keep_registry(registry))
+            group.create_task(_keep_token(settings, backend))
+            group.create_task(_keep_radio(settings.hci, bonds, around))
+
+
+async def _keep_radio(hci: str, bonds: BondStore, around: Surroundings) -> None:
+    while True:
+        try:
+            async with bluetooth(hci, bonds) as stack:
+                log.info("radio on")
+                await _scan(stack, around)
+        except (LostRadio, BleakError) as error:
+            log.warning("radio off", extra={"why": str(error)})
+        await asyncio.sleep(RADIO_PAUSE)
+
+
+async def _scan(stack: Stack, around: Surroundings) -> None:
+    links = Links(around, stack.client)
+    try:
+        async with BleakScanner(
+            links.heard, scanning_mode=stack.mode, backend=stack.scanner
+        ):
+            await stack.lost.wait()
+    finally:
+        await links.close()
+
+
+async def _first_clock(spooled: Spool, backend: Backend, clock: Clock) -> None:
+    """Set the domain clock: the backend's, or the one kept from the last run.
+
+    At the very first start there is nothing to go by: wait for the backend.
+    """
+    while not await _ask_clock(spooled, backend, clock):
+        kept = await spooled.run(spool.recall, "domain clock")
+        if kept is not None:
+            clock.domain = read_domain_clock(kept)
+            return
+        log.warning("waiting for the backend's clock")
+        await asyncio.sleep(CLOCK_RETRY)
+
+
+async def _ask_clock(spooled: Spool, backend: Backend, clock: Clock) -> bool:
+    try:
+        domain = await backend.clock(clock)
+    except (BackendUnavailable, BackendRefused) as error:
+        log.info("clock not read", extra={"why": str(error)})
+        return False
+    if domain != clock.domain:
+        clock.domain = domain
+        await spooled.run(spool.remember, "domain clock", _as_json(domain))
+    if clock.error:
+        behind = clock.error.total_seconds()
+        log.warning("own clock is wrong", extra={"behind_s": round(behind, 1)})
+    return True
+
+
+def _as_json(domain: DomainClock) -> dict[str, object]:
+    return {
+        "anchor_real": domain.anchor_real.isoformat(),
+        "anchor_domain": domain.anchor_domain.isoformat(),
+        "speed": domain.speed,
+    }
+
+
+async def _keep_clock(spooled: Spool, backend: Backend, clock: Clock) -> None:
+    while True:
+        # In a demo the speed may be changed at any time; follow soon.
+        await asyncio.sleep(CLOCK_EVERY if clock.speed == 1 else CLOCK_RETRY)
+        await _ask_clock(spooled, backend, clock)
+
+
+async def _keep_registry(registry: Registry) -> None:
+    while True:
+        await asyncio.sleep(DEVICES_EVERY)
+        await registry.refresh()
+
+
+async def _keep_token(settings: Settings, backend: Backend) -> None:
+    """Use a token that was written anew; rotate one that is about to expire."""
+    while True:
+        token = read_token(settings)
+        backend.use_token(token.text)
+        path, expires = settings.token_file, token.expires_at
+        if path is not None and expires is not None:
+            try:
+                if expires - Clock().real < ROTATE_BEFORE:
+                    write_token(path, await backend.rotate())
+                    log.info("token rotated")
+            except (BackendUnavailable, BackendRefused) as error:
+                log.warning("token not rotated", extra={"why": str(error)})
+        await asyncio.sleep(TOKEN_EVERY)

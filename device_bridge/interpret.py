@@ -1,0 +1,126 @@
+"""Raw records become reports: decoded, dated by true time, put on a timeline."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from device_bridge import progress
+from device_bridge.clock import true_time
+from device_bridge.errors import MalformedRecord
+from device_bridge.events import DeviceEvent, Kind, Record
+from device_bridge.gatt.uuids import STORED_OBSERVATIONS
+from device_bridge.profiles import profile_named
+from device_bridge.profiles.medication_monitor_ghs import StoredRecord
+from device_bridge.spool import SpooledRecord, of_device
+
+FRESH = timedelta(minutes=15)
+UNREADABLE = StoredRecord(number=None, time=None, epoch=None, what=None)
+Offset = tuple[float, float]
+
+
+def interpret(
+    db: sqlite3.Connection, spooled: Sequence[SpooledRecord], now: datetime
+) -> list[Record]:
+    """Return the reports, in order. `now` is the domain time.
+
+    A record of the device's present timeline is dated by the offset measured on the
+    link it came over. One of an older timeline by the offset last known for that, or by
+    the change that a later "clock set" record states; otherwise it stays undated.
+    """
+    decoded = [(record, _decode(record)) for record in spooled]
+    for record, content in reversed([*decoded, *_ahead(db, decoded)]):
+        _learn_offsets(db, record, content)
+    return [_report(db, record, content, now) for record, content in decoded]
+
+
+def _ahead(
+    db: sqlite3.Connection, decoded: Sequence[tuple[SpooledRecord, StoredRecord]]
+) -> list[tuple[SpooledRecord, StoredRecord]]:
+    """Return later records of devices whose earlier ones cannot be dated yet."""
+    undated: set[tuple[str, int]] = set()
+    for record, content in decoded:
+        stamp = content.time
+        where = (record.device_id, record.generation)
+        old = stamp is not None and not stamp.current_timeline
+        if old and progress.known_offset(db, *where, content.epoch or 0) is None:
+            undated.add(where)
+    last = {(r.device_id, r.generation): r.number for r, _ in decoded}
+    return [
+        (record, _decode(record))
+        for where in undated
+        for record in of_device(db, *where, above=last[where])
+    ]
+
+
+def _decode(record: SpooledRecord) -> StoredRecord:
+    decode = profile_named(record.profile).decoders[STORED_OBSERVATIONS]
+    try:
+        return decode(record.message)
+    except MalformedRecord:
+        return UNREADABLE
+
+
+def _learn_offsets(
+    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord
+) -> None:
+    """Note what a record tells about its timeline and the one before."""
+    epoch, stamp = content.epoch or 0, content.time
+    where = (record.device_id, record.generation)
+    if stamp is not None and stamp.current_timeline and record.offset_s is not None:
+        measured = (record.offset_s, record.uncertainty_s)
+        progress.keep_offset(db, *where, epoch, measured)
+    moved = _moved(content)
+    known = progress.known_offset(db, *where, epoch)
+    if moved is None or known is None or epoch == 0:
+        return
+    if progress.known_offset(db, *where, epoch - 1) is None:
+        before = (known[0] - moved, known[1])
+        progress.keep_offset(db, *where, epoch - 1, before)
+
+
+def _moved(content: StoredRecord) -> float | None:
+    """Return by how many seconds a clock was moved, new minus old."""
+    what = content.what
+    if not isinstance(what, DeviceEvent) or what.kind is not Kind.CLOCK_SET:
+        return None
+    back: float | None = what.detail.get("old_minus_new_s")
+    return None if back is None else -back
+
+
+def _offset(
+    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord
+) -> Offset | None:
+    stamp = content.time
+    if stamp is None:
+        return None
+    if stamp.current_timeline:
+        if record.offset_s is None:
+            return None
+        return record.offset_s, record.uncertainty_s
+    return progress.known_offset(
+        db, record.device_id, record.generation, content.epoch or 0
+    )
+
+
+def _report(
+    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord, now: datetime
+) -> Record:
+    offset = _offset(db, record, content)
+    occurred = None
+    if content.time is not None and offset is not None:
+        occurred = true_time(content.time, offset[0])
+    fresh = occurred is not None and abs(now - occurred) <= FRESH
+    return Record(
+        device_id=record.device_id,
+        epoch=progress.wire_epoch(
+            db, record.device_id, record.generation, content.epoch
+        ),
+        sequence=record.number,
+        raw=profile_named(record.profile).canonical(record.message),
+        occurred_at=occurred,
+        uncertainty_s=offset[1] if offset else record.uncertainty_s,
+        device_time=content.time.encode() if content.time else None,
+        offset_s=offset[0] if offset else None,
+        what=content.what,
+        claimed_live=fresh and (record.live or now - record.heard_at <= FRESH),
+    )

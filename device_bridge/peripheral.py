@@ -1,0 +1,111 @@
+"""One peripheral from first contact to the end of its link."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from bleak import BleakClient
+from bleak.backends.client import BaseBleakClient
+from bleak.backends.device import BLEDevice
+from bleak.exc import BleakDBusError, BleakError
+
+from device_bridge.backend import RegisteredDevice
+from device_bridge.errors import LostBond, LostPeripheral, UnknownPeripheral
+from device_bridge.gatt.uuids import MAKER, MODEL, SERIAL
+from device_bridge.profiles import Profile
+from device_bridge.record_link import RecordLink
+from device_bridge.sample_link import SampleLink
+from device_bridge.surroundings import Surroundings
+
+log = logging.getLogger(__name__)
+
+CONNECT_WITHIN = 10.0
+PAIR_WITHIN = 20.0
+REFUSED_KEYS = (
+    "AuthenticationFailed",
+    "AuthenticationRejected",
+    "AuthenticationCanceled",
+)
+
+
+async def serve(
+    found: BLEDevice,
+    profile: Profile,
+    around: Surroundings,
+    backend: type[BaseBleakClient] | None,
+) -> None:
+    """Hold a link to a peripheral until it ends or its slot is wanted.
+
+    `backend` is bleak's, for the radio in use; None is the system's own.
+
+    Raises LostPeripheral when the link fails, UnknownPeripheral when the backend does
+    not list the device, LostBond when it no longer accepts our keys.
+    """
+    ended = asyncio.Event()
+    client = BleakClient(
+        found,
+        disconnected_callback=lambda _: ended.set(),
+        timeout=CONNECT_WITHIN,
+        backend=backend,
+    )
+    try:
+        await client.connect()
+        try:
+            await _until(ended, _work(client, profile, around), client.address)
+        finally:
+            await client.disconnect()
+    except BleakError as error:
+        raise LostPeripheral(found.address, str(error)) from error
+    except TimeoutError as error:
+        raise LostPeripheral(found.address, "no answer in time") from error
+
+
+async def _until(
+    ended: asyncio.Event, work: Coroutine[Any, Any, None], address: str
+) -> None:
+    """Run `work` until it is done; raises LostPeripheral as soon as the link ends."""
+    working = asyncio.ensure_future(work)
+    ending = asyncio.ensure_future(ended.wait())
+    try:
+        await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ending.cancel()
+        working.cancel()
+        await asyncio.wait((working,))
+    if working.cancelled():
+        raise LostPeripheral(address, "link ended")
+    working.result()
+
+
+async def _work(client: BleakClient, profile: Profile, around: Surroundings) -> None:
+    device = await _identify(client, around)
+    if profile.stores_records:
+        await _bond(client)
+        await RecordLink(client, profile, device, around).run()
+    else:
+        await SampleLink(client, profile, device, around).run()
+
+
+async def _identify(client: BleakClient, around: Surroundings) -> RegisteredDevice:
+    """Return which device this is. Strangers' devices are left before pairing."""
+    maker, model, serial = [
+        bytes(await client.read_gatt_char(where)).decode(errors="replace").strip("\0 ")
+        for where in (MAKER, MODEL, SERIAL)
+    ]
+    device = await around.registry.find(maker, model, serial)
+    if device is None:
+        raise UnknownPeripheral(client.address, serial)
+    log.info("connected", extra={"device": device.device_id})
+    return device
+
+
+async def _bond(client: BleakClient) -> None:
+    """Make or use a bond; raises LostBond, never renews one silently."""
+    try:
+        async with asyncio.timeout(PAIR_WITHIN):
+            await client.pair()
+    except BleakDBusError as error:
+        if any(name in error.dbus_error for name in REFUSED_KEYS):
+            raise LostBond(client.address) from error
+        raise

@@ -1,0 +1,98 @@
+"""The client of Record Access Control Point: asks, collects, waits for the answer."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from bleak import BleakClient
+
+from device_bridge.errors import LostPeripheral, MalformedRecord, RefusedRequest
+from device_bridge.gatt import racp
+from device_bridge.gatt.ghs import split_stored
+from device_bridge.gatt.racp import Opcode, ResponseCode
+from device_bridge.gatt.segments import SegmentAssembler
+from device_bridge.gatt.uuids import RECORD_ACCESS, STORED_OBSERVATIONS
+
+STALLED = 30.0  # seconds without a record or an answer
+COUNTED = {
+    Opcode.COMBINED_REPORT: Opcode.COMBINED_RESPONSE,
+    Opcode.REPORT_NUMBER: Opcode.NUMBER_RESPONSE,
+}
+Sink = Callable[[int, bytes], None]
+
+
+class RecordReader:
+    """One link's stored records. One request at a time."""
+
+    def __init__(self, client: BleakClient) -> None:
+        self._client = client
+        self._answers: asyncio.Queue[racp.Answer] = asyncio.Queue()
+        self._assembler = SegmentAssembler()
+        self._sink: Sink | None = None
+        self._heard_at = 0.0
+        self.unreadable = 0
+
+    async def enable(self) -> None:
+        """Enable answers and records, without which a device refuses requests."""
+        await self._client.start_notify(RECORD_ACCESS, self._on_answer)
+        await self._client.start_notify(STORED_OBSERVATIONS, self._on_segment)
+
+    async def ask(self, request: racp.Request, sink: Sink | None = None) -> racp.Answer:
+        """Return the answer; records go to `sink` as (number, message) before it.
+
+        "No records" is an answer, other codes raise RefusedRequest. Raises
+        LostPeripheral when nothing comes for 30 s; the request is aborted then.
+        """
+        while not self._answers.empty():
+            self._answers.get_nowait()  # some devices answer twice
+        self._sink, self._heard_at = sink, self._time()
+        try:
+            await self._client.write_gatt_char(
+                RECORD_ACCESS, request.encode(), response=True
+            )
+            return await self._answer_to(request)
+        finally:
+            self._sink = None
+
+    async def _answer_to(self, request: racp.Request) -> racp.Answer:
+        while True:
+            rest = self._heard_at + STALLED - self._time()
+            if rest <= 0:
+                await self._client.write_gatt_char(
+                    RECORD_ACCESS, racp.ABORT.encode(), response=True
+                )
+                raise LostPeripheral(self._client.address, "record transfer stalled")
+            try:
+                async with asyncio.timeout(rest):
+                    answer = await self._answers.get()
+            except TimeoutError:
+                continue
+            if answer.opcode is COUNTED.get(request.opcode):
+                return answer
+            if answer.request == request.opcode:
+                return _judged(answer)
+
+    def _on_answer(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
+        try:
+            self._answers.put_nowait(racp.decode_answer(bytes(value)))
+        except MalformedRecord:
+            self.unreadable += 1
+
+    def _on_segment(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
+        self._heard_at = self._time()
+        try:
+            whole = self._assembler.feed(bytes(value))
+            if whole is not None and self._sink is not None:
+                self._sink(*split_stored(whole))
+        except MalformedRecord:
+            # Without a number it cannot be asked for, acknowledged or reported.
+            self.unreadable += 1
+
+    def _time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _judged(answer: racp.Answer) -> racp.Answer:
+    if answer.code in (ResponseCode.SUCCESS, ResponseCode.NO_RECORDS):
+        return answer
+    raise RefusedRequest(answer.request or 0, answer.code or 0)

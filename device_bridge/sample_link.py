@@ -1,0 +1,69 @@
+"""A link to a wearable without memory: its notifications, as they come."""
+
+import asyncio
+import logging
+from typing import Any
+
+from bleak import BleakClient
+
+from device_bridge import samples
+from device_bridge.backend import RegisteredDevice
+from device_bridge.errors import MalformedRecord
+from device_bridge.gatt.uuids import BATTERY_LEVEL, HEART_RATE_MEASUREMENT
+from device_bridge.profiles import Profile
+from device_bridge.profiles.heart_rate import LOINC_HEART_RATE, PER_MINUTE
+from device_bridge.surroundings import Surroundings
+from device_bridge.upload import Heard
+
+log = logging.getLogger(__name__)
+BEAT = 15.0  # real seconds between signs of life
+
+
+class SampleLink:
+    """One connected wearable."""
+
+    def __init__(
+        self,
+        client: BleakClient,
+        profile: Profile,
+        device: RegisteredDevice,
+        around: Surroundings,
+    ) -> None:
+        self._client = client
+        self._decode = profile.decoders[HEART_RATE_MEASUREMENT]
+        self._device = device
+        self._around = around
+
+    async def run(self) -> None:
+        """Take samples until the slot is wanted by others."""
+        await self._client.start_notify(HEART_RATE_MEASUREMENT, self._on_value)
+        epoch = await self._around.spool.run(samples.epoch)
+        while True:
+            asked = self._around.clock.now
+            await self._client.read_gatt_char(BATTERY_LEVEL)
+            number = await self._around.spool.run(
+                samples.last_number, self._device.device_id
+            )
+            told = Heard(epoch, number, asked)
+            self._around.uploader.note_heard(self._device.device_id, told)
+            await asyncio.sleep(BEAT)
+            if self._around.slots.contested:
+                return
+
+    def _on_value(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
+        try:
+            beats = self._decode(bytes(value))
+        except MalformedRecord as error:
+            log.info("measurement unreadable", extra={"why": error.why})
+            return
+        if beats is None:
+            return
+        self._around.samples.add(
+            samples.Sample(
+                device_id=self._device.device_id,
+                code=LOINC_HEART_RATE,
+                unit=PER_MINUTE,
+                at=self._around.clock.now,
+                value=float(beats),
+            )
+        )

@@ -1,0 +1,93 @@
+"""What the environment tells the bridge: DOSELOOP_BRIDGE_*."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from device_bridge.errors import BadSettings
+
+PREFIX = "DOSELOOP_BRIDGE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`hci` is a bumble transport, or empty for the system's Bluetooth (BlueZ)."""
+
+    backend: str
+    token: str | None
+    token_file: Path | None
+    spool: Path
+    hci: str
+    max_links: int
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings; raises BadSettings that names the variable.
+
+    BACKEND: address of the backend (http://127.0.0.1:8000).
+    TOKEN or TOKEN_FILE: the bridge's token; the file is what `pair` writes, it is read
+    again when the token is refused and rewritten when it is rotated.
+    SPOOL: directory for the queue and the bonds (default ./bridge-spool).
+    HCI: tcp-client:HOST:PORT, usb:0 ... (default: the system's Bluetooth).
+    MAX_LINKS: links held at a time (default 100 with HCI, 7 with the system's).
+    """
+
+    def of(name: str) -> str:
+        return environment.get(PREFIX + name, "").strip()
+
+    backend = of("BACKEND") or "http://127.0.0.1:8000"
+    if not backend.startswith(("http://", "https://")):
+        raise BadSettings(f"{PREFIX}BACKEND: want an http(s) address, got {backend!r}")
+    links = of("MAX_LINKS") or ("100" if of("HCI") else "7")
+    if not links.isdigit() or not int(links):
+        raise BadSettings(f"{PREFIX}MAX_LINKS: want a number above 0, got {links!r}")
+    return Settings(
+        backend=backend.rstrip("/"),
+        token=of("TOKEN") or None,
+        token_file=Path(of("TOKEN_FILE")) if of("TOKEN_FILE") else None,
+        spool=Path(of("SPOOL") or "bridge-spool"),
+        hci=of("HCI"),
+        max_links=int(links),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token; `expires_at` is None when nobody said."""
+
+    text: str
+    expires_at: datetime | None
+
+
+def read_token(settings: Settings) -> Token:
+    """Return the token; the file counts before the variable. Raises BadSettings."""
+    path = settings.token_file
+    if path is not None and path.exists():
+        text = path.read_text(encoding="utf-8").strip()
+        if not text.startswith("{"):
+            return Token(text, None)
+        kept: dict[str, Any] = json.loads(text)
+        expires = kept.get("expires_at")
+        return Token(
+            kept["token"], datetime.fromisoformat(expires) if expires else None
+        )
+    if settings.token:
+        return Token(settings.token, None)
+    raise BadSettings(
+        f"no token: set {PREFIX}TOKEN, or pair and set {PREFIX}TOKEN_FILE"
+    )
+
+
+def write_token(path: Path, answer: Mapping[str, Any]) -> None:
+    """Keep what pairing or rotation answered, readable by the owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".new")
+    beside.touch(mode=0o600)
+    beside.write_text(json.dumps(dict(answer)), encoding="utf-8")
+    with beside.open("rb") as written:
+        os.fsync(written.fileno())
+    beside.replace(path)

@@ -1,0 +1,262 @@
+"""The durable queue: what devices said, on disk before anything is done with it.
+
+SQLite with WAL and synchronous=FULL, used from one thread. A record is identified by
+device, generation (the numbering from one factory reset to the next), number and hash:
+appending it again does nothing. A record leaves when the backend has committed it.
+"""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from device_bridge import progress, samples
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS record (
+    id INTEGER PRIMARY KEY, device_id TEXT NOT NULL, profile TEXT NOT NULL,
+    generation INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
+    message BLOB NOT NULL, live INTEGER NOT NULL, heard_at TEXT NOT NULL, offset_s REAL,
+    uncertainty_s REAL NOT NULL, held_until REAL NOT NULL DEFAULT 0, why TEXT,
+    UNIQUE (device_id, generation, number, hash)
+);
+CREATE VIEW IF NOT EXISTS spooled AS
+    SELECT id, device_id, profile, generation, number, message, live, heard_at,
+    offset_s, uncertainty_s, held_until FROM record;
+CREATE TABLE IF NOT EXISTS event (
+    id TEXT PRIMARY KEY, item TEXT NOT NULL, held_until REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)
+    WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record as it came, with what is needed to date it later.
+
+    `canonical` is the message free of what may change between two readings; `offset_s`
+    and `uncertainty_s` are those of the device's clock when the record was heard.
+    """
+
+    number: int
+    message: bytes
+    canonical: bytes
+    live: bool
+    heard_at: datetime
+    offset_s: float | None
+    uncertainty_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRecord:
+    """A record waiting in the spool."""
+
+    id: int
+    device_id: str
+    profile: str
+    generation: int
+    number: int
+    message: bytes
+    live: bool
+    heard_at: datetime
+    offset_s: float | None
+    uncertainty_s: float
+
+
+class Spool:
+    """The file and its thread. A call is one transaction, synced when it returns."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._db = self._thread.submit(_open, path).result()
+
+    def close(self) -> None:
+        """Close the file after what is under way."""
+        self._thread.submit(self._db.close).result()
+        self._thread.shutdown()
+
+    async def run(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """Return what `work` gives, run on the database in one synced transaction."""
+
+        def transaction() -> T:
+            with _Transaction(self._db):
+                return work(self._db, *args, **options)
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, transaction)
+
+
+class _Transaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    for schema in (SCHEMA, progress.SCHEMA, samples.SCHEMA):
+        db.executescript(schema)
+    return db
+
+
+def append(
+    db: sqlite3.Connection, device_id: str, profile: str, records: Sequence[RawRecord]
+) -> int:
+    """Return how many records were new; those committed before are not kept again."""
+    before = db.total_changes
+    generation = progress.generation(db, device_id)
+    db.executemany(
+        "INSERT OR IGNORE INTO record (device_id, generation, number, hash, message,"
+        " live, heard_at, offset_s, uncertainty_s, profile)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE NOT EXISTS ("
+        "  SELECT 1 FROM progress WHERE device_id = ?1 AND committed >= ?3)"
+        " AND NOT EXISTS (SELECT 1 FROM done WHERE device_id = ?1"
+        "  AND ?3 BETWEEN low AND high)",
+        [
+            (
+                device_id,
+                generation,
+                record.number,
+                sha256(record.canonical).digest(),
+                record.message,
+                int(record.live),
+                record.heard_at.isoformat(),
+                record.offset_s,
+                record.uncertainty_s,
+                profile,
+            )
+            for record in records
+        ],
+    )
+    return db.total_changes - before
+
+
+def pick(
+    db: sqlite3.Connection, limit: int, now: float, leave: Iterable[str] = ()
+) -> list[SpooledRecord]:
+    """Return the records to upload next, by device and number.
+
+    Held ones are left, and those of devices in `leave`.
+    """
+    rows = db.execute(
+        "SELECT * FROM spooled WHERE held_until <= ?"
+        " AND device_id NOT IN (SELECT value FROM json_each(?))"
+        " ORDER BY device_id, generation, number, id LIMIT ?",
+        (now, json.dumps(list(leave)), limit),
+    )
+    return [_spooled(row) for row in rows]
+
+
+def of_device(
+    db: sqlite3.Connection, device_id: str, generation: int, above: int
+) -> list[SpooledRecord]:
+    """Return the records of one device numbered above `above`, in order."""
+    rows = db.execute(
+        "SELECT * FROM spooled WHERE device_id = ? AND generation = ? AND number > ?"
+        " ORDER BY number",
+        (device_id, generation, above),
+    )
+    return [_spooled(row) for row in rows]
+
+
+def _spooled(row: tuple[Any, ...]) -> SpooledRecord:
+    live, heard_at = bool(row[6]), datetime.fromisoformat(row[7])
+    return SpooledRecord(
+        row[0], row[1], row[2], row[3], row[4], row[5], live, heard_at, row[8], row[9]
+    )
+
+
+def forget(db: sqlite3.Connection, records: Iterable[SpooledRecord]) -> None:
+    """Drop records that the backend has committed and note that they are."""
+    by_device: dict[tuple[str, int], list[int]] = {}
+    ids: list[tuple[int]] = []
+    for record in records:
+        ids.append((record.id,))
+        key = (record.device_id, record.generation)
+        by_device.setdefault(key, []).append(record.number)
+    db.executemany("DELETE FROM record WHERE id = ?", ids)
+    for (device_id, generation), numbers in by_device.items():
+        if generation == progress.generation(db, device_id):
+            progress.add_committed(db, device_id, numbers)
+
+
+def hold(
+    db: sqlite3.Connection, refused: Iterable[tuple[int, str | None]], until: float
+) -> None:
+    """Keep refused records, and why, out of the way until a time (epoch seconds)."""
+    rows = [(until, why, id_) for id_, why in refused]
+    db.executemany("UPDATE record SET held_until = ?, why = ? WHERE id = ?", rows)
+
+
+def waiting_through(db: sqlite3.Connection, device_id: str, number: int) -> bool:
+    """Return whether a record up to that number is still in the spool."""
+    row = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM record WHERE device_id = ? AND number <= ?)",
+        (device_id, number),
+    ).fetchone()
+    return bool(row[0])
+
+
+def count(db: sqlite3.Connection) -> int:
+    """Return how many records wait."""
+    return db.execute("SELECT count(*) FROM record").fetchone()[0]
+
+
+def keep_event(db: sqlite3.Connection, item: dict[str, Any]) -> None:
+    """Keep an event that is no record of a device."""
+    row = (item["id"], json.dumps(item))
+    db.execute("INSERT OR IGNORE INTO event (id, item) VALUES (?, ?)", row)
+
+
+def pick_events(db: sqlite3.Connection, limit: int, now: float) -> list[dict[str, Any]]:
+    """Return the events to upload next."""
+    rows = db.execute(
+        "SELECT item FROM event WHERE held_until <= ? LIMIT ?", (now, limit)
+    )
+    return [json.loads(item) for (item,) in rows]
+
+
+def forget_events(db: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Drop events that the backend has committed."""
+    db.executemany("DELETE FROM event WHERE id = ?", [(id_,) for id_ in ids])
+
+
+def hold_events(db: sqlite3.Connection, ids: Iterable[str], until: float) -> None:
+    """Keep refused events out of the way until a time (epoch seconds)."""
+    rows = [(until, id_) for id_ in ids]
+    db.executemany("UPDATE event SET held_until = ? WHERE id = ?", rows)
+
+
+def remember(db: sqlite3.Connection, key: str, value: object) -> None:
+    """Keep a small value over restarts."""
+    row = (key, json.dumps(value))
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
+
+
+def recall(db: sqlite3.Connection, key: str) -> Any:  # noqa: ANN401  as JSON gives it
+    """Return a value kept by `remember`, or None."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else json.loads(row[0])

@@ -1,0 +1,135 @@
+"""What a link to a peripheral needs from the rest of the bridge."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from device_bridge import samples, spool
+from device_bridge.backend import Backend, RegisteredDevice, registered
+from device_bridge.clock import Clock
+from device_bridge.errors import BackendRefused, BackendUnavailable
+from device_bridge.events import Kind, plain_event
+from device_bridge.spool import Spool
+from device_bridge.upload import Uploader
+
+log = logging.getLogger(__name__)
+
+REFRESH = 30.0  # seconds between looks at the backend's list of devices
+SOON = 3.0  # ... when somebody asks for a device that is not on it
+FLUSH = 0.4  # seconds for which samples are gathered before they are synced
+KEY = "devices"
+
+
+class Registry:
+    """The devices this bridge may read, as the backend said last."""
+
+    def __init__(self, spool_: Spool, backend: Backend) -> None:
+        self._spool = spool_
+        self._backend = backend
+        self._devices: list[RegisteredDevice] = []
+        self._refreshed = float("-inf")
+        self._one_at_a_time = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Take the list kept from the last run."""
+        kept = await self._spool.run(spool.recall, KEY)
+        self._devices = registered(kept or [])
+
+    async def find(
+        self, maker: str, model: str, serial: str
+    ) -> RegisteredDevice | None:
+        """Return the registered device, asking the backend if it is not known yet."""
+        wanted = (maker, model, serial)
+        found = self._look_up(wanted)
+        await self.refresh(SOON if found is None else REFRESH)
+        return self._look_up(wanted)
+
+    async def refresh(self, older_than: float = REFRESH) -> None:
+        """Fetch the list if it is old. An unreachable backend leaves it as it is."""
+        async with self._one_at_a_time:
+            if time.monotonic() - self._refreshed < older_than:
+                return
+            try:
+                listed = await self._backend.devices()
+            except (BackendUnavailable, BackendRefused) as error:
+                log.warning("device list not refreshed", extra={"why": str(error)})
+                return
+            self._refreshed = time.monotonic()
+            self._devices = registered(listed)
+            await self._spool.run(spool.remember, KEY, listed)
+
+    def _look_up(self, wanted: tuple[str, str, str]) -> RegisteredDevice | None:
+        named = ((d.maker, d.model, d.serial) == wanted for d in self._devices)
+        return next(
+            (d for d, same in zip(self._devices, named, strict=True) if same), None
+        )
+
+
+class SampleBuffer:
+    """Samples of all wearables, synced together a few times a second."""
+
+    def __init__(self, spool_: Spool) -> None:
+        self._spool = spool_
+        self._taken: list[samples.Sample] = []
+
+    def add(self, sample: samples.Sample) -> None:
+        """Keep a sample; it is on disk within half a second."""
+        self._taken.append(sample)
+
+    async def run(self) -> None:
+        """Write until cancelled, and what is left then."""
+        try:
+            while True:
+                await asyncio.sleep(FLUSH)
+                await self._flush()
+        finally:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        taken, self._taken = self._taken, []
+        if taken:
+            await self._spool.run(samples.add_all, taken)
+
+
+class Slots:
+    """Links a controller can hold. `contested` while somebody waits for one."""
+
+    def __init__(self, count: int) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._waiting = 0
+
+    @property
+    def contested(self) -> bool:
+        return self._waiting > 0
+
+    async def __aenter__(self) -> None:
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """One of each, shared by all links."""
+
+    clock: Clock
+    spool: Spool
+    uploader: Uploader
+    registry: Registry
+    backend: Backend
+    slots: Slots
+    samples: SampleBuffer
+
+    async def report(
+        self, device_id: str, kind: Kind, detail: dict[str, object]
+    ) -> None:
+        """Spool something the bridge noticed about a device."""
+        item = plain_event(device_id, kind, self.clock.now, detail)
+        await self.spool.run(spool.keep_event, item)
+        self.uploader.wake()

@@ -1,0 +1,134 @@
+"""Plans, and a bridge with virtual devices and a backend around it, in one process."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from device_bridge import bridge
+from device_bridge.clock import DomainClock
+from device_bridge.settings import Settings
+from device_bridge.virtual.air import Air, open_door
+from device_bridge.virtual.memory import Memory
+from device_bridge.virtual.plan import read_plan
+from device_bridge.virtual.stage import play
+from tests.device_bridge.fake_backend import TOKEN, FakeBackend, serving
+
+Json = dict[str, Any]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def an_event(at: datetime, what: str = "opened", **rest: Any) -> Json:  # noqa: ANN401
+    given = {"amount": None, "unit": None, "compartment": None} | rest
+    return {"at": at.isoformat(), "what": what} | given
+
+
+def a_device(serial: str, events: list[Json], kind: str = "box", **rest: Any) -> Json:  # noqa: ANN401
+    device: Json = {
+        "kind": kind,
+        "serial": serial,
+        "maker": "Acme",
+        "model": f"{kind} 1",
+        "clock_offset_s": 0,
+        "out_of_range": [],
+        "events": events,
+        "heart_rate": None,
+    }
+    if kind == "wearable":
+        device["heart_rate"] = {"base": 62, "sleep": 54, "noise": 3, "steps": []}
+    return device | rest
+
+
+def a_plan(
+    devices: list[Json], *, speed: float = 1.0, start: datetime | None = None
+) -> Json:
+    anchor = (start or now()).isoformat()
+    clock = {"anchor_real": anchor, "anchor_domain": anchor, "speed": speed}
+    return {"clock": clock, "devices": devices}
+
+
+def past(count: int, before: datetime, what: str = "opened", **rest: Any) -> list[Json]:  # noqa: ANN401
+    step = timedelta(minutes=30)
+    return [an_event(before - step * (count - i), what, **rest) for i in range(count)]
+
+
+def backend_for(plan: Json) -> FakeBackend:
+    clock = plan["clock"]
+    domain = DomainClock(
+        datetime.fromisoformat(clock["anchor_real"]),
+        datetime.fromisoformat(clock["anchor_domain"]),
+        clock["speed"],
+    )
+    serials = {d["serial"]: (d["maker"], d["model"]) for d in plan["devices"]}
+    return FakeBackend(serials, domain)
+
+
+def settings_for(
+    address: str, port: int, spool: Path, *, max_links: int = 100
+) -> Settings:
+    return Settings(
+        backend=address,
+        token=TOKEN,
+        token_file=None,
+        spool=spool,
+        hci=f"tcp-client:127.0.0.1:{port}",
+        max_links=max_links,
+    )
+
+
+async def until(condition: Callable[[], object], within: float = 20.0) -> None:
+    """Return when the condition holds; fails after `within` seconds."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class World:
+    backend: FakeBackend
+    settings: Settings
+    memory: Memory
+    air: Air
+
+
+@asynccontextmanager
+async def devices_and_backend(
+    plan: Json, folder: Path, *, max_links: int = 100
+) -> AsyncGenerator[World]:
+    """Yield a world in which the devices of a plan play, and no bridge yet."""
+    backend = backend_for(plan)
+    memory = Memory(folder / "devices.sqlite")
+    air = Air()
+    door = await open_door(air, "127.0.0.1", 0)
+    port = door.sockets[0].getsockname()[1]
+    playing = asyncio.create_task(play(read_plan(plan), memory, air))
+    with serving(backend) as address:
+        settings = settings_for(address, port, folder / "spool", max_links=max_links)
+        try:
+            yield World(backend, settings, memory, air)
+        finally:
+            playing.cancel()
+            await asyncio.wait((playing,))
+            door.close()
+            await door.wait_closed()
+            memory.close()
+    assert backend.breaches == []
+
+
+@asynccontextmanager
+async def a_bridge(world: World) -> AsyncGenerator[None]:
+    """Run the bridge while inside."""
+    running = asyncio.create_task(bridge.run(world.settings))
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait((running,))
+        if not running.cancelled():
+            running.result()
