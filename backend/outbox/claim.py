@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from backend.database import queue_transaction
+from backend.outbox.columns import packed, spell
 from backend.outbox.message import (
     LEASE,
     Claimed,
@@ -64,7 +65,7 @@ def _due(
     rows = session.connection().exec_driver_sql(
         DUE, {"now": now, "real": real, "limit": limit}
     )
-    return [Claimed(*row) for row in rows]
+    return [Claimed._make(row) for row in rows.all()]
 
 
 def _put_aside(
@@ -77,9 +78,9 @@ def _put_aside(
     session.connection().exec_driver_sql(
         DROP,
         {
-            "ids": list(dropped),
-            "states": [it.state for it in dropped.values()],
-            "whys": [_json(it.why) for it in dropped.values()],
+            "ids": packed(dropped),
+            "states": packed(it.state for it in dropped.values()),
+            "whys": packed(_json(it.why) for it in dropped.values()),
             "now": now,
         },
     )
@@ -117,11 +118,11 @@ def _lease(
         session.connection().exec_driver_sql(
             LEASE_THEM,
             {
-                "ids": [row.message_id for row in leased],
-                "kinds": kinds,
-                "addresses": [row.address for row in leased],
-                "bodies": [row.body for row in leased],
-                "whys": whys,
+                "ids": packed(row.message_id for row in leased),
+                "kinds": packed(kinds),
+                "addresses": packed(row.address for row in leased),
+                "bodies": packed(row.body for row in leased),
+                "whys": packed(whys),
                 "until": real + LEASE,
             },
         )
@@ -144,25 +145,24 @@ LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED
 """
 
-LEASE_THEM = """
+LEASE_THEM = spell("""
 UPDATE outbox_message AS m
 SET state = 'leased', attempt = m.attempt + 1, lease_until = %(until)s,
     kind = said.kind, address = said.address, body = said.body,
-    why = m.why || CAST(said.why AS jsonb)
-FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(addresses)s::text[],
-            %(bodies)s::text[], %(whys)s::text[])
+    why = m.why || said.why
+FROM packed(ids uuid, kinds text, addresses text, bodies text, whys jsonb)
      AS said(message_id, kind, address, body, why)
 WHERE m.message_id = said.message_id
-"""
+""")
 
-DROP = """
+DROP = spell("""
 UPDATE outbox_message AS m
 SET state = gone.state, settled_at = %(now)s, lease_until = NULL,
-    why = m.why || CAST(gone.why AS jsonb)
-FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(whys)s::text[])
+    why = m.why || gone.why
+FROM packed(ids uuid, states text, whys jsonb)
      AS gone(message_id, state, why)
 WHERE m.message_id = gone.message_id
-"""
+""")
 
 NEXT_DUE = """
 SELECT due_at FROM outbox_message
