@@ -36,6 +36,7 @@ class Faults:
     accepted_then_503: float = 0.0
     accepted_then_disconnect: float = 0.0
     visible_after_s: float = 0.0
+    takes_s: float = 0.0
     seed: int = 1
     codes: dict[str, int] = field(default_factory=dict[str, int])  # by recipient
 
@@ -56,6 +57,11 @@ class Provider:
 
     def post(self, form: dict[str, str]) -> tuple[int, dict[str, object] | None]:
         """Return status and answer; no answer: the connection is cut."""
+        answer = self._decide(form)
+        time.sleep(self.faults.takes_s)
+        return answer
+
+    def _decide(self, form: dict[str, str]) -> tuple[int, dict[str, object] | None]:
         with self._lock:
             self.posts += 1
             if code := self.faults.codes.get(form["To"]):

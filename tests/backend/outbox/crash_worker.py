@@ -1,0 +1,40 @@
+"""A worker to be killed: `python -m tests.backend.outbox.crash_worker ADDRESS SPEED`.
+
+Real time runs SPEED times faster for it, so that leases and graces end soon.
+"""
+
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+from twilio.rest import Client
+
+from backend.clock import real_now
+from backend.outbox.deliver import deliver
+from backend.outbox.reconcile import reconcile
+from notifications.channels.sms import SmsChannel
+from notifications.message import Channel
+from notifications.single_shot import SingleShot
+from tests.backend.outbox.phone import plain
+from tests.builders import NOW
+from tests.notifications.fake_twilio import ACCOUNT, SENDER, TOKEN
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def main(address: str, speed: str) -> None:
+    def fast() -> datetime:
+        return START + (real_now() - START) * float(speed)
+
+    http = SingleShot(timeout=timedelta(seconds=5), at=address)
+    sms = SmsChannel(Client(ACCOUNT, TOKEN, http_client=http), SENDER)
+    channels: dict[str, Channel] = {"sms": sms}
+    while True:
+        done = deliver(channels, now=NOW, real=fast, word=plain, batch=20)
+        done += reconcile(channels, now=NOW, real=fast())
+        if not done:
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

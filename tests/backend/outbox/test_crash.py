@@ -1,0 +1,103 @@
+"""Workers are killed at any moment, the provider fails, and its ledger has the say."""
+
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+from sqlmodel import col, func, select
+
+from backend.database import transaction
+from backend.outbox.enqueue import enqueue
+from backend.outbox.tables import MessageAttempt, OutboxMessage
+from tests.backend.outbox.phone import a_draft
+from tests.builders import NOW
+from tests.conftest import PROJECT
+from tests.notifications.fake_twilio import Faults, Provider, serving
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+def queue_reminders(count: int) -> set[str]:
+    addresses = [f"+4179{number:07}" for number in range(count)]
+    with transaction() as session:
+        enqueue(session, [a_draft(address=to) for to in addresses], now=NOW)
+    return set(addresses)
+
+
+def states() -> Counter[str]:
+    with transaction() as session:
+        rows = session.exec(
+            select(OutboxMessage.state, func.count()).group_by(col(OutboxMessage.state))
+        )
+        return Counter(dict(rows.all()))
+
+
+def a_worker(address: str, speed: float) -> subprocess.Popen[bytes]:
+    module = "tests.backend.outbox.crash_worker"
+    command = [sys.executable, "-m", module, address, str(speed)]
+    return subprocess.Popen(command, cwd=PROJECT)
+
+
+def drain(address: str, *, kills: int, seed: int, speed: float, limit_s: float) -> None:
+    """Run two workers until nothing is open, killing one every little while."""
+    chance = random.Random(seed)
+    workers = [a_worker(address, speed) for _ in range(2)]
+    until = time.monotonic() + limit_s
+    next_kill = time.monotonic() + 1.5
+    try:
+        while sum(states()[state] for state in ("pending", "leased", "unknown")):
+            assert time.monotonic() < until, states()
+            time.sleep(0.05)
+            if kills and time.monotonic() > next_kill:
+                victim = chance.randrange(2)
+                workers[victim].kill()
+                workers[victim].wait()
+                workers[victim] = a_worker(address, speed)
+                kills -= 1
+                next_kill = time.monotonic() + chance.uniform(0.2, 1.2)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+def nothing_lost_nothing_doubled(
+    *, count: int, kills: int, seed: int, post_takes_s: float, limit_s: float
+) -> None:
+    speed = 60.0
+    faults = Faults(
+        rate_limited=0.05,
+        accepted_then_503=0.03,
+        accepted_then_disconnect=0.03,
+        visible_after_s=60 / speed,
+        takes_s=post_takes_s,
+        seed=seed,
+    )
+    addresses = queue_reminders(count)
+    provider = Provider(faults)
+    with serving(provider) as address:
+        drain(address, kills=kills, seed=seed, speed=speed, limit_s=limit_s)
+
+    assert states() == {"sent": count}
+    assert provider.per_recipient() == Counter(addresses)
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_or_doubled_when_workers_are_killed() -> None:
+    nothing_lost_nothing_doubled(
+        count=200, kills=5, seed=1, post_takes_s=0.02, limit_s=60
+    )
+    with transaction() as session:
+        outcomes = set(session.exec(select(MessageAttempt.outcome)))
+    assert {"sent", "retry", "unknown"} <= outcomes
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(10))
+def test_nothing_of_twelve_thousand_is_lost_or_doubled(seed: int) -> None:
+    nothing_lost_nothing_doubled(
+        count=12_000, kills=25, seed=seed, post_takes_s=0.002, limit_s=900
+    )
