@@ -12,13 +12,17 @@ from backend import errors
 from backend.app.health import router as health
 from backend.app.limits import Limits, answer
 from backend.app.log import AccessLog
+from backend.dashboards.errors import ErrorPages
 from backend.dashboards.headers import SecurityHeaders
+from backend.dashboards.live import listening
+from backend.dashboards.routes import install as add_pages
 from backend.feeds.routes import router as feeds
 from backend.ingest.routes import router as ingest
 from backend.ingest.vitals_routes import router as vitals
 from backend.people.readers import NotSignedIn
 from backend.people.routes import router as people
 from backend.settings import settings
+from backend.state.live import stop as stop_telling
 
 ROUTERS = (health, people, ingest, vitals, feeds)
 
@@ -36,19 +40,23 @@ def create_app() -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     errors.install(app)
+    add_pages(app)
     app.add_exception_handler(NotSignedIn, _to_sign_in)
     # The last one added sees a request first.
     app.add_middleware(Limits, most=settings().body_limit)
+    app.add_middleware(ErrorPages)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog)
     return app
 
 
 @asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     # As many threads as connections: a thread never waits for one.
     current_default_thread_limiter().total_tokens = settings().threads
-    yield
+    async with listening(app):
+        yield
+    stop_telling()
 
 
 def _to_sign_in(request: Request, error: Exception) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from asyncio import TimerHandle
+from threading import Thread
 from typing import Any
 
 import uvicorn
@@ -10,9 +11,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backend.app import log
 from backend.app.create import create_app
+from backend.dashboards.charts.chart import warm
 from backend.settings import settings
 
 CONNECTIONS = 1000
+STREAM = "/live"
 GRACE = 10  # seconds that open requests get when the process is told to stop
 
 
@@ -40,6 +43,14 @@ class PromptProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._got_headers()
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """Hang up on a stream that would never end by itself when told to stop."""
+        super().shutdown()
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and self.scope["path"] == STREAM:
+            cycle.disconnected = True
+            cycle.message_event.set()
 
     def _expect_headers(self) -> None:
         self._got_headers()
@@ -74,6 +85,7 @@ def serve() -> int:
     """Serve until told to stop; return the exit code."""
     log.configure()
     running = server()
+    Thread(target=warm, name="charts", daemon=True).start()  # .8 s no reader waits for
     running.run()
     return 0 if running.started else 1
 

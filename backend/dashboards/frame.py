@@ -11,6 +11,7 @@ class Role(StrEnum):
     PATIENT = "patient"
     CLINICIAN = "clinician"
     MANUFACTURER = "manufacturer"
+    TECHNICIAN = "technician"
     OPERATOR = "operator"
 
 
@@ -56,10 +57,16 @@ PLACES: dict[Role, tuple[tuple[str, str], ...]] = {
         ("Alerts", "/alerts"),
         ("Messages", "/outbox"),
     ),
-    Role.OPERATOR: (("Patients", "/patients"), ("Messages", "/outbox")),
     Role.MANUFACTURER: (("Orders", "/orders"), ("Feed", "/feed")),
-    Role.PATIENT: (("Today", "/today"),),
+    Role.PATIENT: (("Today", "/today"), ("My record", "/me")),
+    Role.TECHNICIAN: (("Devices", "/devices"),),
+    Role.OPERATOR: (("Devices", "/devices"),),
 }
+
+
+def home(role: Role) -> str:
+    """Return where a role's pages begin."""
+    return PLACES[role][0][1]
 
 
 def navigation(role: Role, here: str) -> tuple[Link, ...]:

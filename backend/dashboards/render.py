@@ -53,6 +53,7 @@ def environment() -> Environment:
         short_day=short_day,
         instant=instant,
         ago=ago,
+        coming=coming,
         number=number,
     )
     return made
@@ -94,6 +95,15 @@ def ago(at: datetime, now: datetime) -> str:
         return f"{passed // timedelta(hours=1)} h ago"
     days = passed // timedelta(days=1)
     return "yesterday" if days == 1 else f"{days} days ago"
+
+
+def coming(at: datetime, now: datetime, zone: str) -> str:
+    """Return when something comes: 20:00 today, tomorrow 08:00, Wed 08:00."""
+    local, today = at.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone)).date()
+    days = (local.date() - today).days
+    if days == 0:
+        return f"{local:%H:%M}"
+    return f"{'tomorrow' if days == 1 else f'{local:%a}'} {local:%H:%M}"
 
 
 def number(value: Decimal | float) -> str:

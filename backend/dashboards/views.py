@@ -23,7 +23,7 @@ class DemoAccount:
     """A sign-in that a demonstration shows to everybody."""
 
     label: str
-    email: str
+    login: str
     password: str
 
 
@@ -34,9 +34,7 @@ class SignInPage:
     template: ClassVar[str] = "sign_in.html"
     section: ClassVar[str] = "/sign-in"
 
-    email: str = ""
     problem: str | None = None
-    locked_until: datetime | None = None
     next_href: str = ""
     accounts: tuple[DemoAccount, ...] = ()
 
@@ -170,7 +168,6 @@ class AlertPage:
     steps: tuple[Step, ...]
     outcomes: tuple[Choice, ...]
     snoozes: tuple[Choice, ...]
-    problem: str | None = None
     note: str = ""
     outcome: str | None = None  # set once closed
 
@@ -236,11 +233,35 @@ class DeviceRow:
 
 
 @dataclass(frozen=True)
+class PatientOrder:
+    """An order as clinic and patient see it; `moves` are what this reader may do."""
+
+    reorder_id: UUID
+    what: str
+    state: str
+    changed_at: datetime
+    moves: tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True)
+class DoseRecord:
+    """One record of a device or word of the patient; `void` says why it is void."""
+
+    dose_event_id: UUID
+    occurred_at: datetime
+    evidence: str
+    label: str
+    void: str | None = None
+
+
+@dataclass(frozen=True)
 class PatientPage:
-    """One patient. `audit` says who looked here last, this reader included."""
+    """One patient. `audit` says who looked here last, in real time.
+
+    `own` when the reader is the patient: then nothing here judges or can be undone.
+    """
 
     template: ClassVar[str] = "patient.html"
-    section: ClassVar[str] = "/patients"
 
     patient_id: UUID
     name: str
@@ -259,6 +280,10 @@ class PatientPage:
     messages: tuple[MessageRow, ...]
     devices: tuple[DeviceRow, ...]
     audit: tuple[Step, ...]
+    orders: tuple[PatientOrder, ...] = ()
+    records: tuple[DoseRecord, ...] = ()
+    own: bool = False
+    section: str = "/patients"
 
 
 @dataclass(frozen=True)
@@ -274,7 +299,7 @@ class TodayPage:
     next_dose: DoseRow | None
     strip: tuple[StripDay, ...]
     stock: tuple[StockRow, ...]
-    problem: str | None = None
+    orders: tuple[PatientOrder, ...] = ()
 
 
 # ---------------------------------------------------------------- messages
@@ -291,6 +316,33 @@ class OutboxPage:
     filters: tuple[Link, ...] = ()
     demo: bool = False
     next_href: str | None = None
+
+
+# ---------------------------------------------------------------- devices
+
+
+@dataclass(frozen=True)
+class RegisteredDevice:
+    """A device as an operator sees it, with its records that nobody could use."""
+
+    name: str
+    serial: str
+    kind: str
+    heard_until: datetime | None
+    battery_percent: int | None
+    assigned: bool
+    unassigned: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class DeviceListPage:
+    """A clinic's devices, what needs a look in front."""
+
+    template: ClassVar[str] = "devices.html"
+    section: ClassVar[str] = "/devices"
+
+    rows: tuple[RegisteredDevice, ...]
 
 
 # ---------------------------------------------------------------- manufacturer
@@ -364,4 +416,5 @@ Page: TypeAlias = (
     | OrderListPage
     | FeedPage
     | TodayPage
+    | DeviceListPage
 )

@@ -20,13 +20,12 @@ from sqlmodel import Session, col, select
 from backend import database, migrations
 from backend.audit.record import SYSTEM
 from backend.clock import DomainClock, is_demo, real_now, start_demo
+from backend.dashboards.demo_accounts import PASSWORD, SIGN_INS
 from backend.demo.cast import began
 from backend.demo.past import deliver_past
 from backend.demo.processes import Child, Company
 from backend.demo.seed import (
     FUTURE,
-    PASSWORD,
-    SIGN_INS,
     characters,
     id_of,
     lives,

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from analytics.simulate import Person, Profile, behaviour, plan
 from backend.audit.record import SYSTEM
 from backend.clock import DomainClock
+from backend.dashboards.demo_accounts import SIGN_INS
 from backend.database.partitions import ensure_partitions
 from backend.demo.cast import MEDICINES, Character, Medicine, began, cast
 from backend.devices.assign import assign, register
@@ -35,13 +36,6 @@ DAY = timedelta(days=1)
 FUTURE = timedelta(days=120)  # how far virtual lives are planned
 REFILL_AT_DAYS = 5  # so late was the pharmacy told before there was Doseloop
 MAKER = "Doseloop Labs"
-PASSWORD = "doseloop-demo"  # noqa: S105 (printed on the sign-in page of the demo)
-SIGN_INS = (
-    ("clinician", "anna@seefeld.example", "Dr. Anna Weiss"),
-    ("operator", "ops@seefeld.example", "Olaf Bader"),
-    ("manufacturer", "orders@acme.example", "Acme Pharma"),
-    ("patient", "rosa@home.example", "Rosa Keller"),
-)
 
 
 def id_of(name: str) -> UUID:

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
+from backend.state.live import touch
 
 
 def append(
@@ -55,6 +56,7 @@ def append(
         feed=feed,
         added=added,
     )
+    touch(session, {recipient_id: ()})
     return added > 0
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
+from backend.state.live import touch
 from backend.state.need import Facts, needs
 
 STRIP_DAYS = 14
@@ -28,7 +29,8 @@ def refresh(session: Session, patient_ids: Collection[UUID], *, now: datetime) -
     if not ids:
         return
     doses = _doses(session, ids, now)
-    items = [_item(row, doses, now) for row in _facts(session, ids, now)]
+    facts = _facts(session, ids, now)
+    items = [_item(row, doses, now) for row in facts]
     execute(
         session,
         """INSERT INTO patient_state AS s (patient_id, clinic_id, need, needs, strip,
@@ -51,6 +53,10 @@ def refresh(session: Session, patient_ids: Collection[UUID], *, now: datetime) -
         items,
         now=now,
     )
+    changed: defaultdict[UUID, list[UUID]] = defaultdict(list)
+    for row in facts:
+        changed[row["clinic_id"]].append(row["patient_id"])
+    touch(session, changed)  # open pages look again after the commit
 
 
 def heard(session: Session, patient_ids: Collection[UUID], *, now: datetime) -> None:

@@ -10,6 +10,7 @@ const gists = new Map();
 const MINUTE = 60000;
 let fetching = false;
 let again = false;
+let events = null;
 
 function busy(region) {
   const at = document.activeElement;
@@ -62,6 +63,7 @@ async function refresh() {
   }
   fetching = true;
   again = false;
+  const started = performance.now();
   try {
     const answer = await fetch(location.href, { headers: { "X-Doseloop-Live": "1" }, credentials: "same-origin" });
     if (answer.redirected) location.assign(answer.url);
@@ -76,9 +78,14 @@ async function refresh() {
   } catch {
     tell("Not connected: trying again");
   } finally {
-    fetching = false;
-    if (again && !document.hidden) refresh();
+    // Rest as long as that took, so that a busy server is asked less.
+    setTimeout(rested, Math.min(performance.now() - started, 1000));
   }
+}
+
+function rested() {
+  fetching = false;
+  if (again && !document.hidden) refresh();
 }
 
 function tell(text) {
@@ -88,18 +95,22 @@ function tell(text) {
 
 for (const region of document.querySelectorAll("[data-live-region][id]")) remember(region);
 
-if (stream && "EventSource" in window) {
-  const events = new EventSource(stream);
-  let opened = false;
-  events.addEventListener("open", () => {
-    tell("Live");
-    if (opened) refresh(); // what happened while the line was down
-    opened = true;
-  });
+function listen() {
+  events = new EventSource(stream);
+  events.addEventListener("open", () => tell("Live"));
   events.addEventListener("changed", refresh);
+  events.addEventListener("ended", () => location.reload()); // to the sign-in page
   events.addEventListener("error", () => tell("Not connected: trying again"));
+}
+
+if (stream && "EventSource" in window) {
+  listen();
   setInterval(refresh, MINUTE); // "3 min ago" grows old on a page where nothing happens
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && again) refresh();
+    // A browser opens six connections to a host: pages nobody looks at must not hold one.
+    events.close();
+    if (document.hidden) return;
+    listen();
+    refresh();
   });
 }

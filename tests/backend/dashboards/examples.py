@@ -348,7 +348,7 @@ def pages() -> dict[str, tuple[Page, Frame]]:
     lost = ErrorPage(404, "This page does not exist", "It may have moved.", "7f3a")
     return {
         "sign-in": (SignInPage(accounts=accounts), demo),
-        "sign-in-refused": (SignInPage("a@b.example", problem, NOW), demo),
+        "sign-in-refused": (SignInPage(problem), demo),
         "error": (lost, a_frame(None)),
         "patients": (patients, clinician),
         "patients-empty": (PatientListPage(rows=()), clinician),
@@ -358,6 +358,6 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         "alert": (alert, clinician),
         "outbox": (OutboxPage(messages, demo=True), clinician),
         "orders": (OrderListPage(orders, totals=(Fact("Open", "2"),)), a_frame(MAKER)),
-        "feed": (FeedPage(feed, "GET /v1/feeds/reorder"), a_frame(MAKER)),
+        "feed": (FeedPage(feed, "/v1/feeds/reorders"), a_frame(MAKER)),
         "today": (today, a_frame(PATIENT)),
     }

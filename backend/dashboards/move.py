@@ -1,0 +1,90 @@
+"""Bring an order into its next state: who may do which step, and what follows."""
+
+from uuid import UUID
+
+from backend.audit.record import record
+from backend.dashboards.frame import Role
+from backend.dashboards.views import Choice
+from backend.dashboards.visible import Sight
+from backend.errors import Forbidden, NotFound, Unprocessable
+from backend.feeds.orders import publish
+from backend.people.hold import hold
+from backend.state.refresh import refresh
+from backend.supply.reorder import review, step
+from backend.supply.tables import Reorder
+
+CANCEL = Choice("cancelled", "Cancel the order")
+MOVES = {
+    Role.MANUFACTURER: {
+        "placed": (Choice("acknowledged", "Acknowledge"), Choice("shipped", "Shipped")),
+        "acknowledged": (Choice("shipped", "Shipped"),),
+    },
+    Role.CLINICIAN: {
+        "proposed": (Choice("placed", "Place the order"), CANCEL),
+        "placed": (CANCEL,),
+        "acknowledged": (CANCEL,),
+        "shipped": (Choice("delivered", "Confirm delivery"),),
+    },
+    Role.PATIENT: {"shipped": (Choice("delivered", "It has arrived"),)},
+}
+
+
+class NotYours(Forbidden):
+    """This step is another's to do, or the order has moved on."""
+
+
+class NoConsent(Unprocessable):
+    """The patient has not agreed to supply by this manufacturer."""
+
+
+def moves_of(role: str, state: str) -> tuple[Choice, ...]:
+    """Return the states into which this role may bring an order from its state."""
+    return MOVES.get(Role(role), {}).get(state, ())
+
+
+def move_order(sight: Sight, reorder_id: UUID, state: str) -> UUID:
+    """Bring an order into its next state, tell its manufacturer, return the patient.
+
+    A manufacturer acknowledges and ships, a patient or clinician confirms delivery, a
+    clinician places what was proposed, or cancels. Raises NotFound, NotYours,
+    NoConsent and NoSuchStep.
+    """
+    session, reader, now = sight.session, sight.reader, sight.now
+    patient_id = _whose(sight, reorder_id)
+    if not hold(session, [patient_id]):
+        raise NotFound("There is no such order.")
+    order = session.get_one(Reorder, (patient_id, reorder_id))
+    if state not in {move.value for move in moves_of(reader.role, order.state)}:
+        raise NotYours(f"This order is {order.state}.")
+    proposed = order.state == "proposed"
+    order = step(session, patient_id, reorder_id, state, actor=reader.actor(), now=now)
+    if not publish(session, order, now=now) and proposed and state == "placed":
+        raise NoConsent("The patient has not agreed to supply by this manufacturer.")
+    if state == "delivered":
+        for opened in review(session, [(patient_id, order.gtin)], now=now):
+            publish(session, opened, now=now)
+    refresh(session, [patient_id], now=now)
+    record(
+        session,
+        reader.actor(),
+        "reorder_moved",
+        patients=[patient_id],
+        clinic_id=order.clinic_id,
+        detail={"reorder_id": str(reorder_id), "state": state},
+    )
+    return patient_id
+
+
+def _whose(sight: Sight, reorder_id: UUID) -> UUID:
+    given = {"order": reorder_id}
+    where = ["o.reorder_id = :order"]
+    found = (
+        sight.orders("o.patient_id", where, given=given)
+        if sight.reader.role == Role.MANUFACTURER
+        else sight.rows(
+            "o.patient_id", "reorder o", where, of="o.patient_id", given=given
+        )
+    )
+    if not found:
+        raise NotFound("There is no such order.")
+    return found[0]["patient_id"]

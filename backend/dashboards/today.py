@@ -1,0 +1,84 @@
+"""The patient's own page: today's doses as facts, what is next, what is left."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import RowMapping
+
+from backend.dashboards.history import doses_of
+from backend.dashboards.patient import dose_row
+from backend.dashboards.supplies import orders_of, stock_row, stocks_of
+from backend.dashboards.views import DoseRow, TodayPage
+from backend.dashboards.visible import Sight
+from backend.dashboards.words import strip_days
+from backend.errors import NotFound
+
+DAY_STARTS = timedelta(hours=3)
+DAY = timedelta(days=1)
+REPORTABLE = frozenset({"pending", "late", "unknown", "missed"})
+
+
+def today_page(sight: Sight, *, zone: str) -> TodayPage:
+    """Return the reader's own day, from three in the morning to three."""
+    patient_id = sight.reader.subject_id
+    person = sight.row(
+        "p.given_name, s.strip",
+        "patient p LEFT JOIN patient_state s USING (patient_id)",
+        ("p.patient_id = :patient",),
+        of="p.patient_id",
+        given={"patient": patient_id},
+    )
+    if person is None:
+        raise NotFound("There is no such patient.")
+    day = (sight.now.astimezone(ZoneInfo(zone)) - DAY_STARTS).date()
+    around = doses_of(sight, patient_id, sight.now - DAY, sight.now + 3 * DAY)
+    return TodayPage(
+        first_name=person["given_name"],
+        day=day,
+        doses=tuple(_dose(d, sight) for d in around if d["dose_day"] == day),
+        next_dose=_next(around, sight),
+        strip=strip_days(person["strip"] or ()),
+        stock=tuple(stock_row(row, zone) for row in stocks_of(sight, patient_id)),
+        orders=tuple(o for o in orders_of(sight, patient_id) if o.moves),
+    )
+
+
+def report_key(regimen_id: UUID, occurrence: str) -> UUID:
+    """Return the key of a patient's word for one dose: pressed twice, said once."""
+    return uuid5(regimen_id, occurrence)
+
+
+def _dose(dose: RowMapping, sight: Sight) -> DoseRow:
+    open_now = dose["label"] in REPORTABLE and dose["window_from"] <= sight.now
+    return replace(dose_row(dose), can_report=open_now)
+
+
+def _next(doses: Sequence[RowMapping], sight: Sight) -> DoseRow | None:
+    """Return the first dose that is still to come, today or later."""
+    for dose in doses:
+        due = dose["due_at"] or dose["window_until"]
+        if dose["label"] == "pending" and due > sight.now:
+            return dose_row(dose)
+    return None
+
+
+def reported_at(sight: Sight, regimen_id: UUID, occurrence: str, when: str) -> datetime:
+    """Return the instant a patient means: now, or when the dose was due.
+
+    Raises NotFound for a dose that is not theirs. A dose that is not due yet, or has
+    no time, can only have been taken now.
+    """
+    dose = sight.row(
+        "d.due_at",
+        "scheduled_dose d",
+        ("d.patient_id = :reader", "d.regimen_id = :regimen", "d.occurrence = :dose"),
+        of="d.patient_id",
+        given={"regimen": regimen_id, "dose": occurrence},
+    )
+    if dose is None:
+        raise NotFound("There is no such dose.")
+    due_at: datetime | None = dose["due_at"]
+    return due_at if when == "due" and due_at and due_at < sight.now else sight.now

@@ -1,0 +1,198 @@
+"""The sentences in which pages say what the tables keep as codes and numbers."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from backend.dashboards.charts.palette import DoseState
+from backend.dashboards.charts.strip import StripDay
+from backend.dashboards.render import moment, number
+from backend.dashboards.views import Fact, Need
+
+LABELS = {"taken_late": DoseState.LATE_TAKEN}
+UNITS = {"1": "units", "{tablet}": "tablets", "[iU]": "IU", "{capsule}": "capsules"}
+EVIDENCE = {
+    "container_opened": "box opened",
+    "dose_delivered": "dose delivered",
+    "self_reported": "said so",
+}
+EVENT_LABELS = {
+    "therapeutic": "counted for a scheduled dose",
+    "prime": "prime, no dose",
+    "refill": "refill, no dose",
+    "curiosity": "a look inside, no dose",
+    "no_measurement": "amount unknown",
+    "duplicate": "within ten minutes of one that counts",
+    "extra": "extra",
+    "unmatched": "no dose was due then",
+}
+SEVERITIES = ("high", "medium", "low")
+MESSAGES = {
+    "late": "Reminder",
+    "ask": "Question about a dose",
+    "escalation": "Alert passed on",
+}
+OUTCOMES = {
+    "resolved": "Resolved",
+    "adverse_reaction": "Adverse reaction",
+    "other_cause": "Another cause",
+    "artefact": "Artefact of the device",
+    "retracted": "Taken back by itself: new data disproved it",
+}
+SEEN = {
+    "patient_seen": "opened this page",
+    "patient_list_seen": "saw the list of patients",
+    "alert_seen": "opened an alert",
+    "alert_list_seen": "saw the list of alerts",
+    "messages_seen": "saw the messages",
+    "today_seen": "opened their own day",
+    "alert_acknowledged": "acknowledged an alert",
+    "alert_snoozed": "snoozed an alert",
+    "alert_closed": "closed an alert",
+    "dose_event_voided": "declared a dose record void",
+    "dose_self_reported": "reported a dose",
+    "reorder_moved": "moved an order",
+    "in_use_seen": "read what is in use",
+}
+
+
+def dose_state(label: str) -> DoseState:
+    """Return the mark of a scheduled dose's label."""
+    return LABELS.get(label) or DoseState(label)
+
+
+def strip_days(strip: Sequence[Mapping[str, object]]) -> tuple[StripDay, ...]:
+    """Return the days of a state row's strip."""
+    return tuple(_strip_day(day) for day in strip)
+
+
+def _strip_day(day: Mapping[str, object]) -> StripDay:
+    labels = day["labels"]
+    assert isinstance(labels, list)
+    states = tuple(dose_state(str(label)) for label in labels)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    return StripDay(datetime.fromisoformat(str(day["day"])).date(), states)
+
+
+def needs(reasons: Sequence[Mapping[str, object]]) -> tuple[Need, ...]:
+    """Return a state row's reasons in words, heaviest first."""
+    return tuple(
+        _need(str(reason["code"]), int(str(reason["count"]))) for reason in reasons
+    )
+
+
+def _need(code: str, count: int) -> Need:
+    match code:
+        case "alert_high" | "alert_medium" | "alert_low":
+            severity = code.removeprefix("alert_")
+            return Need(
+                "Alert open" if count == 1 else f"{count} alerts open", severity
+            )
+        case "late_now":
+            return Need(f"{_doses(count)} late now", "medium")
+        case "missed":
+            return Need(f"{_doses(count)} missed in 14 days", "low")
+        case "unknown":
+            return Need(f"{_doses(count)} unknown in 3 days")
+        case "device_silent":
+            return Need("Device not heard for two days: doses are unknown", "medium")
+        case "runs_out":
+            severity = "medium" if count <= 3 else "low"
+            return Need(_stock_left(count), severity)
+        case _:
+            return Need(code.replace("_", " ").capitalize())
+
+
+def _doses(count: int) -> str:
+    return "1 dose" if count == 1 else f"{count} doses"
+
+
+def _stock_left(days: int) -> str:
+    if days == 0:
+        return "Stock ends today"
+    return f"Stock lasts {days} more {'day' if days == 1 else 'days'}"
+
+
+def unit(code: str | None) -> str:
+    """Return a UCUM unit as people write it."""
+    return UNITS.get(code or "1", (code or "").strip("{}[]"))
+
+
+def quantity(amount: Decimal | None, code: str | None) -> str:
+    """Return an amount with its unit, empty when none was prescribed."""
+    if amount is None:
+        return ""
+    name = unit(code)
+    if amount == 1 and name.endswith("s"):
+        name = name.removesuffix("s")
+    return f"{number(amount)} {name}"
+
+
+def masked(channel: str, address: str) -> str:
+    """Return an address that its owner recognises and nobody else can use."""
+    if "@" in address:
+        name, _, host = address.partition("@")
+        return f"{name[:1]}•••@{host}"
+    if channel in ("sms", "voice") or address.startswith("+"):
+        return f"{address[:3]} ••• ••• {address[-2:]}"
+    return f"{address[:2]}•••"
+
+
+def because(why: Mapping[str, object], zone: str) -> str:
+    """Return what decided a message, from the document its row keeps."""
+    said: list[str] = []
+    due = _instant(why.get("dose_due_at"))
+    if due is not None:
+        said.append(f"dose due {moment(due, zone)}")
+    if "cancelled" in why:
+        said.append(f"withdrawn: {_plain(why['cancelled'])}")
+    elif "expired" in why:
+        said.append(f"not sent: {_plain(why['expired'])}")
+    elif "label" in why:
+        heard = _instant(why.get("heard_until"))
+        said.append(
+            "the device was never heard"
+            if heard is None
+            else f"device heard until {moment(heard, zone)}"
+        )
+    elif "delay_s" in why:
+        minutes = int(str(why["delay_s"])) // 60
+        said.append(f"sent {minutes} min later unless the dose is recorded")
+    sentence = ", ".join(said)
+    return sentence[:1].upper() + sentence[1:]
+
+
+def finding_facts(finding: Mapping[str, object], zone: str) -> tuple[Fact, ...]:
+    """Return the numbers of a finding, one line each; what nests is laid flat."""
+    facts: list[Fact] = []
+    for name, value in finding.items():
+        if isinstance(value, Mapping):
+            facts += finding_facts(value, zone)  # pyright: ignore[reportUnknownArgumentType]
+        elif name not in ("summary", "code", "subject") and value is not None:
+            facts.append(Fact(_plain(name), _told(value, zone)))
+    return tuple(facts)
+
+
+def _told(value: object, zone: str) -> str:
+    at = _instant(value)
+    if at is not None:
+        return moment(at, zone)
+    if isinstance(value, float):
+        return number(round(value, 1))
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    return _plain(value)
+
+
+def _plain(value: object) -> str:
+    return str(value).replace("_", " ")
+
+
+def _instant(value: object) -> datetime | None:
+    """Return an instant of a document, None where the value is no aware instant."""
+    if not isinstance(value, str) or len(value) < 16:
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
