@@ -55,7 +55,8 @@ class Silence:
             )
         )
         # A window that closed a moment ago: the device may be about to report.
-        waiting = now < dose["window_until"] + PATIENCE
+        closed = dose["window_until"]
+        waiting = closed <= now < closed + PATIENCE
         if said == "unknown" and waiting and dose["label"] in {"pending", "late"}:
             return str(dose["label"])
         return said
