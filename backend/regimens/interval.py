@@ -1,6 +1,7 @@
 """How close together a timing asks for doses."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ ENOUGH = 64  # doses to look at
 LONGEST = 800 * DAY  # days to look for them
 
 
+@lru_cache(maxsize=1024)
 def shortest_interval(timing: Timing) -> timedelta:
     """Return the least time between two doses, on days without a change of clocks.
 

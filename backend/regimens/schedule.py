@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
@@ -28,6 +29,7 @@ AHEAD = timedelta(hours=72)
 REFILL = timedelta(hours=48)  # what must lie ahead before more is written
 Key = tuple[UUID, UUID, str]
 Whose = tuple[UUID, UUID]
+Values = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -60,12 +62,14 @@ def materialise(
     zones = zone_history(session, held)
     made = Made()
     existing = _existing(session, held, now)
+    missing: list[Values] = []
     for whose, versions in _versions(session, held).items():
         rows = existing[whose]
         plan = plan_doses(
             versions, zones[whose[0]], first=_start(rows, now), last=now + ahead
         )
-        _settle(session, whose, plan, rows, now=now, made=made)
+        missing += _settle(session, whose, plan, rows, now=now, made=made)
+    made.new = _insert(session, missing)
     return made
 
 
@@ -121,7 +125,8 @@ def expand_past(
         last=_midnight(zones, last + DAY),
     )
     inside = [one for one in plan.doses if first <= _local_day(one) <= last]
-    return len(_insert(session, (patient_id, regimen_id), inside))
+    whose = patient_id, regimen_id
+    return len(_insert(session, [_values(whose, one) for one in inside]))
 
 
 def _start(rows: Sequence[ScheduledDose], now: datetime) -> datetime:
@@ -183,8 +188,8 @@ def _settle(
     *,
     now: datetime,
     made: Made,
-) -> None:
-    """Write one regimen's plan over what is still open."""
+) -> list[Values]:
+    """Write one regimen's plan over what is open; return what is still to insert."""
     wanted = {one.occurrence: one for one in plan.doses}
     open_rows = [row for row in rows if _is_open(row, now)]
     stale = [row for row in open_rows if row.occurrence not in wanted]
@@ -194,16 +199,16 @@ def _settle(
         if row.occurrence in wanted and _change(row, wanted[row.occurrence])
     ]
     known = {row.occurrence for row in rows}
-    new = _insert(session, whose, [wanted[key] for key in wanted if key not in known])
+    missing = [_values(whose, wanted[key]) for key in wanted if key not in known]
     _remove(session, whose, [row.occurrence for row in stale])
-    made.new += new
     made.changed += changed
     made.removed += [(*whose, row.occurrence) for row in stale]
     # Each effect is told once: when it changes rows, or when writing first reaches it.
     reached = now if changed or stale else _start(rows, now)
     effects = [one for one in plan.effects if (one.dose.due_at or now) > reached]
-    if effects and (new or changed or stale):
+    if effects and (missing or changed or stale):
         _explain(session, whose, effects, now)
+    return missing
 
 
 def _is_open(row: ScheduledDose, now: datetime) -> bool:
@@ -224,19 +229,20 @@ def _change(row: ScheduledDose, planned: PlannedDose) -> bool:
     return True
 
 
-def _insert(
-    session: Session, whose: Whose, planned: Sequence[PlannedDose]
-) -> list[ScheduledDose]:
-    """Write doses and return the rows that were not there before."""
-    if not planned:
-        return []
+def _values(whose: Whose, one: PlannedDose) -> Values:
     patient_id, regimen_id = whose
-    values = [
-        asdict(one)
-        | {"patient_id": patient_id, "regimen_id": regimen_id}
-        | {"label": "pending", "check_at": _first_check(one)}
-        for one in planned
-    ]
+    return asdict(one) | {
+        "patient_id": patient_id,
+        "regimen_id": regimen_id,
+        "label": "pending",
+        "check_at": _first_check(one),
+    }
+
+
+def _insert(session: Session, values: Sequence[Values]) -> list[ScheduledDose]:
+    """Write doses and return the rows that were not there before."""
+    if not values:
+        return []
     statement = (
         insert(ScheduledDose)
         .on_conflict_do_nothing(
