@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from backend.database import queue_transaction
-from backend.outbox.columns import packed, spell
+from backend.outbox.arrays import array
 from backend.outbox.message import (
     LEASE,
     Claimed,
@@ -78,9 +78,9 @@ def _put_aside(
     session.connection().exec_driver_sql(
         DROP,
         {
-            "ids": packed(dropped),
-            "states": packed(it.state for it in dropped.values()),
-            "whys": packed(_json(it.why) for it in dropped.values()),
+            "ids": array(dropped),
+            "states": array(it.state for it in dropped.values()),
+            "whys": array(_json(it.why) for it in dropped.values()),
             "now": now,
         },
     )
@@ -118,11 +118,11 @@ def _lease(
         session.connection().exec_driver_sql(
             LEASE_THEM,
             {
-                "ids": packed(row.message_id for row in leased),
-                "kinds": packed(kinds),
-                "addresses": packed(row.address for row in leased),
-                "bodies": packed(row.body for row in leased),
-                "whys": packed(whys),
+                "ids": array(row.message_id for row in leased),
+                "kinds": array(kinds),
+                "addresses": array(row.address for row in leased),
+                "bodies": array(row.body for row in leased),
+                "whys": array(whys),
                 "until": real + LEASE,
             },
         )
@@ -145,24 +145,26 @@ LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED
 """
 
-LEASE_THEM = spell("""
+LEASE_THEM = """
 UPDATE outbox_message AS m
 SET state = 'leased', attempt = m.attempt + 1, lease_until = %(until)s,
     kind = said.kind, address = said.address, body = said.body,
     why = m.why || said.why
-FROM packed(ids uuid, kinds text, addresses text, bodies text, whys jsonb)
+FROM unnest(
+        %(ids)s::uuid[], %(kinds)s::text[], %(addresses)s::text[],
+        %(bodies)s::text[], %(whys)s::jsonb[])
      AS said(message_id, kind, address, body, why)
 WHERE m.message_id = said.message_id
-""")
+"""
 
-DROP = spell("""
+DROP = """
 UPDATE outbox_message AS m
 SET state = gone.state, settled_at = %(now)s, lease_until = NULL,
     why = m.why || gone.why
-FROM packed(ids uuid, states text, whys jsonb)
+FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(whys)s::jsonb[])
      AS gone(message_id, state, why)
 WHERE m.message_id = gone.message_id
-""")
+"""
 
 NEXT_DUE = """
 SELECT due_at FROM outbox_message

@@ -10,7 +10,7 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy.exc import OperationalError
 
 from backend.database import queue_transaction
-from backend.outbox.columns import packed, spell
+from backend.outbox.arrays import array
 from backend.outbox.message import LEASE, Leased, Outcome
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ def renew(rows: Sequence[Leased], *, real: datetime) -> Collection[UUID]:
         still = session.connection().exec_driver_sql(
             RENEW,
             {
-                "ids": packed(row.message_id for row in rows),
-                "attempts": packed(row.attempt for row in rows),
+                "ids": array(row.message_id for row in rows),
+                "attempts": array(row.attempt for row in rows),
                 "until": real + LEASE,
             },
         )
@@ -67,26 +67,27 @@ def _write(outcomes: Sequence[Outcome], *, now: datetime) -> int:
         written = session.connection().exec_driver_sql(
             SETTLE,
             {
-                "ids": packed(ids),
-                "attempts": packed(attempts),
-                "states": packed(states),
-                "outcomes": packed(names),
-                "codes": packed(codes),
-                "providers": packed(providers),
-                "starts": packed(starts),
-                "ends": packed(ends),
-                "waits": packed(waits),
+                "ids": array(ids),
+                "attempts": array(attempts),
+                "states": array(states),
+                "outcomes": array(names),
+                "codes": array(codes),
+                "providers": array(providers),
+                "starts": array(starts),
+                "ends": array(ends),
+                "waits": array(waits),
                 "now": now,
             },
         )
         return written.rowcount
 
 
-SETTLE = spell("""
+SETTLE = """
 WITH outcome AS (
-    SELECT * FROM packed(
-        ids uuid, attempts smallint, states text, outcomes text, codes text,
-        providers text, starts timestamptz, ends timestamptz, waits timestamptz)
+    SELECT * FROM unnest(
+        %(ids)s::uuid[], %(attempts)s::smallint[], %(states)s::text[],
+        %(outcomes)s::text[], %(codes)s::text[], %(providers)s::text[],
+        %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(waits)s::timestamptz[])
     AS o(message_id, attempt, state, outcome, code, provider_id, started_at, ended_at,
          wait_until)
 ), settled AS (
@@ -111,12 +112,12 @@ ON CONFLICT (message_id, attempt) DO UPDATE
 SET started_at = excluded.started_at, ended_at = excluded.ended_at,
     outcome = excluded.outcome, code = excluded.code,
     provider_id = excluded.provider_id
-""")
+"""
 
-RENEW = spell("""
+RENEW = """
 UPDATE outbox_message AS m SET lease_until = %(until)s
-FROM packed(ids uuid, attempts smallint) AS ours(message_id, attempt)
+FROM unnest(%(ids)s::uuid[], %(attempts)s::smallint[]) AS ours(message_id, attempt)
 WHERE m.message_id = ours.message_id AND m.attempt = ours.attempt
   AND m.state = 'leased' AND NOT m.why ? 'cancelled'
 RETURNING m.message_id
-""")
+"""

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from backend.outbox.columns import packed, spell
+from backend.outbox.arrays import array
 from backend.outbox.enqueue import RESCHEDULED
 from backend.outbox.message import Claimed, Dropped, Verdict, Worded
 from backend.reminders.plan import LATE
@@ -50,12 +50,12 @@ def word(
     found = session.connection().exec_driver_sql(
         KNOWN,
         {
-            "ids": packed(row.message_id for row in mine),
-            "patients": packed(row.patient_id for row in mine),
-            "clinics": packed(row.clinic_id for row in mine),
-            "channels": packed(row.channel for row in mine),
-            "regimens": packed(row.params["regimen_id"] for row in mine),
-            "occurrences": packed(row.params["occurrence"] for row in mine),
+            "ids": array(row.message_id for row in mine),
+            "patients": array(row.patient_id for row in mine),
+            "clinics": array(row.clinic_id for row in mine),
+            "channels": array(row.channel for row in mine),
+            "regimens": array(row.params["regimen_id"] for row in mine),
+            "occurrences": array(row.params["occurrence"] for row in mine),
             "now": now,
         },
     )
@@ -116,7 +116,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 # A regimen in several boxes was heard as far as the one that was heard least.
-KNOWN = spell("""
+KNOWN = """
 SELECT q.message_id, d.label, d.due_at, d.zone,
     (SELECT p.language FROM patient_language AS p
      WHERE p.patient_id = q.patient_id AND p.effective_from <= %(now)s
@@ -130,8 +130,9 @@ SELECT q.message_id, d.label, d.due_at, d.zone,
        AND s.recipient_id = q.clinic_id AND s.since <= %(now)s
        AND (s.until IS NULL OR s.until > %(now)s)),
     box.devices, box.heard_until
-FROM packed(ids uuid, patients uuid, clinics uuid, channels text, regimens uuid,
-            occurrences text)
+FROM unnest(
+        %(ids)s::uuid[], %(patients)s::uuid[], %(clinics)s::uuid[],
+        %(channels)s::text[], %(regimens)s::uuid[], %(occurrences)s::text[])
      AS q(message_id, patient_id, clinic_id, channel, regimen_id, occurrence)
 LEFT JOIN scheduled_dose AS d ON d.patient_id = q.patient_id
     AND d.regimen_id = q.regimen_id AND d.occurrence = q.occurrence
@@ -142,4 +143,4 @@ LEFT JOIN LATERAL (
     FROM assignment AS a LEFT JOIN device_contact AS c ON c.device_id = a.device_id
     WHERE a.patient_id = q.patient_id AND a.regimen_id = q.regimen_id
       AND a.since <= %(now)s AND (a.until IS NULL OR a.until > %(now)s)) AS box ON true
-""")
+"""
