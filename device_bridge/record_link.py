@@ -29,13 +29,11 @@ from device_bridge.gatt.uuids import (
 from device_bridge.profiles import Profile
 from device_bridge.record_reader import RecordReader
 from device_bridge.spool import RawRecord
-from device_bridge.surroundings import Surroundings
+from device_bridge.surroundings import Surroundings, seconds_between_beats
 from device_bridge.upload import Heard
 
 log = logging.getLogger(__name__)
 
-BEAT_DOMAIN_S = 120.0  # how old, in domain time, the last sign of life may grow
-SHORTEST_BEAT, LONGEST_BEAT = 1.0, 15.0  # ... within these real seconds
 BURST = 256  # records that are synced together during a transfer
 ATTEMPTS = 3
 
@@ -88,9 +86,7 @@ class RecordLink:
         await self._listen()
 
     async def _listen(self) -> None:
-        beat = min(
-            LONGEST_BEAT, max(SHORTEST_BEAT, BEAT_DOMAIN_S / self._around.clock.speed)
-        )
+        beat = seconds_between_beats(self._around.clock.speed)
         next_beat = 0.0
         while True:
             now = asyncio.get_running_loop().time()

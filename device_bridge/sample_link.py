@@ -12,11 +12,10 @@ from device_bridge.errors import MalformedRecord
 from device_bridge.gatt.uuids import BATTERY_LEVEL, HEART_RATE_MEASUREMENT
 from device_bridge.profiles import Profile
 from device_bridge.profiles.heart_rate import LOINC_HEART_RATE, PER_MINUTE
-from device_bridge.surroundings import Surroundings
+from device_bridge.surroundings import Surroundings, seconds_between_beats
 from device_bridge.upload import Heard
 
 log = logging.getLogger(__name__)
-BEAT = 15.0  # real seconds between signs of life
 
 
 class SampleLink:
@@ -46,7 +45,7 @@ class SampleLink:
             )
             told = Heard(epoch, number, asked)
             self._around.uploader.note_heard(self._device.device_id, told)
-            await asyncio.sleep(BEAT)
+            await asyncio.sleep(seconds_between_beats(self._around.clock.speed))
             if self._around.slots.contested:
                 return
 

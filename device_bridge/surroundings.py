@@ -19,6 +19,13 @@ REFRESH = 30.0  # seconds between looks at the backend's list of devices
 SOON = 3.0  # ... when somebody asks for a device that is not on it
 FLUSH = 0.4  # seconds for which samples are gathered before they are synced
 KEY = "devices"
+BEAT_DOMAIN_S = 120.0  # how old, in domain time, the last sign of life may grow
+SHORTEST_BEAT, LONGEST_BEAT = 1.0, 15.0  # ... within these real seconds
+
+
+def seconds_between_beats(speed: float) -> float:
+    """Return real seconds from one sign of life of a linked device to the next."""
+    return min(LONGEST_BEAT, max(SHORTEST_BEAT, BEAT_DOMAIN_S / speed))
 
 
 class Registry:

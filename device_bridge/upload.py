@@ -133,7 +133,8 @@ class Uploader:
         except BackendRefused as error:
             if count > 1:
                 raise
-            log.exception("item refused", extra={"status": error.status})
+            why = {"status": error.status, "why": str(error)}
+            log.error("item refused", extra=why)
             return [Verdict("rejected", f"status {error.status}")]
 
     async def _post_events(self) -> int:
@@ -213,14 +214,23 @@ async def _in_parts(
     """
     if not items:
         return
+    if await _taken(items, post):
+        return
+    half = len(items) // 2
+    await _in_parts(items[:half], post)
+    await _in_parts(items[half:], post)
+
+
+async def _taken(
+    items: Sequence[T], post: Callable[[Sequence[T]], Awaitable[None]]
+) -> bool:
     try:
         await post(items)
     except BackendRefused:
         if len(items) == 1:
             raise
-        half = len(items) // 2
-        await _in_parts(items[:half], post)
-        await _in_parts(items[half:], post)
+        return False
+    return True
 
 
 def _log_verdicts(path: str, verdicts: Sequence[Verdict]) -> None:

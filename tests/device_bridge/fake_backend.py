@@ -165,6 +165,7 @@ class FakeBackend:
     epochs: dict[tuple[str, str], int] = field(default_factory=dict)
     known: int = 0
     conflicts: int = 0
+    rejections: int = 0
     breaches: list[str] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     rejected: set[str] = field(default_factory=set)
@@ -279,6 +280,7 @@ class FakeBackend:
 
     def _record(self, identity: Item, item: Item) -> str:
         if item["device_id"] in self.rejected:
+            self.rejections += 1
             return "rejected"
         key = (item["device_id"], identity["epoch"], identity["sequence"])
         kept = self.records.get(key)
@@ -298,6 +300,13 @@ class FakeBackend:
 
 def _verdict(verdict: str) -> Item:
     return {"verdict": verdict, "reason": None, "detail": None}
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep quiet: a killed bridge resets its connections."""
 
 
 @contextmanager
@@ -328,8 +337,7 @@ def serving(backend: FakeBackend) -> Generator[str]:
         do_GET = reply  # noqa: N815  the names http.server looks for
         do_POST = reply  # noqa: N815
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -1,6 +1,7 @@
 """Plans, and a bridge with virtual devices and a backend around it, in one process."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -95,6 +96,21 @@ class World:
     settings: Settings
     memory: Memory
     air: Air
+    said: list[str]
+
+    def refused(self, what: str) -> bool:
+        return any(what in line for line in self.said)
+
+
+class Listener(logging.Handler):
+    """Keeps what the bridge logged about links."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(str(vars(record).get("why", "")))
 
 
 @asynccontextmanager
@@ -110,9 +126,13 @@ async def devices_and_backend(
     playing = asyncio.create_task(play(read_plan(plan), memory, air))
     with serving(backend) as address:
         settings = settings_for(address, port, folder / "spool", max_links=max_links)
+        listener = Listener()
+        log = logging.getLogger("device_bridge.links")
+        log.addHandler(listener)
         try:
-            yield World(backend, settings, memory, air)
+            yield World(backend, settings, memory, air, listener.said)
         finally:
+            log.removeHandler(listener)
             playing.cancel()
             await asyncio.wait((playing,))
             door.close()
