@@ -6,7 +6,7 @@ stays as it was asked.
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, delete, select, tuple_
 
 from backend.audit.record import decide
-from backend.database.sets import fetch
+from backend.database.sets import execute, fetch
 from backend.errors import NotFound
 from backend.people.hold import hold
 from backend.people.zones import ZoneSpan, zone_at, zone_history
@@ -27,6 +27,7 @@ from backend.regimens.zones import DAY, start_of, zone_named
 
 AHEAD = timedelta(hours=72)
 REFILL = timedelta(hours=48)  # what must lie ahead before more is written
+PLANNED = tuple(each.name for each in fields(PlannedDose))
 Key = tuple[UUID, UUID, str]
 Whose = tuple[UUID, UUID]
 Values = dict[str, Any]
@@ -126,7 +127,20 @@ def expand_past(
     )
     inside = [one for one in plan.doses if first <= _local_day(one) <= last]
     whose = patient_id, regimen_id
-    return len(_insert(session, [_values(whose, one) for one in inside]))
+    # Years at once, of which nobody wants the rows: a third of the time of `_insert`.
+    return execute(session, WRITE, [_values(whose, one) for one in inside])
+
+
+WRITE = """
+INSERT INTO scheduled_dose (patient_id, regimen_id, occurrence, version, dose_day,
+    due_at, local_time, zone, tzdb, window_from, window_until, amount, unit, label,
+    check_at)
+SELECT * FROM rows(patient_id uuid, regimen_id uuid, occurrence text, version int,
+    dose_day date, due_at timestamptz, local_time text, zone text, tzdb text,
+    window_from timestamptz, window_until timestamptz, amount numeric, unit text,
+    label text, check_at timestamptz)
+ON CONFLICT DO NOTHING
+"""
 
 
 def _start(rows: Sequence[ScheduledDose], now: datetime) -> datetime:
@@ -218,20 +232,18 @@ def _is_open(row: ScheduledDose, now: datetime) -> bool:
 
 def _change(row: ScheduledDose, planned: PlannedDose) -> bool:
     """Make a row what it should be; tell whether it was not."""
-    as_stored = PlannedDose(
-        **{name: getattr(row, name) for name in PlannedDose.__dataclass_fields__}
-    )
+    as_stored = PlannedDose(**{name: getattr(row, name) for name in PLANNED})
     if replace(as_stored, tzdb=planned.tzdb) == planned:
         return False
-    for name, value in asdict(planned).items():
-        setattr(row, name, value)
+    for name in PLANNED:
+        setattr(row, name, getattr(planned, name))
     row.check_at = _first_check(planned)
     return True
 
 
 def _values(whose: Whose, one: PlannedDose) -> Values:
     patient_id, regimen_id = whose
-    return asdict(one) | {
+    return {name: getattr(one, name) for name in PLANNED} | {
         "patient_id": patient_id,
         "regimen_id": regimen_id,
         "label": "pending",
