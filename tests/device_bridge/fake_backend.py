@@ -338,7 +338,7 @@ def serving(backend: FakeBackend) -> Generator[str]:
         do_POST = reply  # noqa: N815
 
     server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"

@@ -1,0 +1,176 @@
+"""The spool keeps every record once, and knows how far a device has been read."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_bridge import progress, samples, spool
+from device_bridge.samples import Sample
+from device_bridge.spool import RawRecord, Spool
+
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+PROFILE = "medication monitor over GHS"
+
+
+def a_record(number: int, message: bytes = b"message") -> RawRecord:
+    return RawRecord(
+        number=number,
+        message=message,
+        canonical=message,
+        live=False,
+        heard_at=AT,
+        offset_s=0.0,
+        uncertainty_s=0.1,
+    )
+
+
+def a_database() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    for schema in (spool.SCHEMA, progress.SCHEMA, samples.SCHEMA):
+        db.executescript(schema)
+    progress.begin(db, "d", 0, 0)
+    return db
+
+
+@pytest.fixture
+def db() -> Iterator[sqlite3.Connection]:
+    made = a_database()
+    yield made
+    made.close()
+
+
+def keep(db: sqlite3.Connection, *numbers: int) -> int:
+    return spool.append(db, "d", PROFILE, [a_record(n) for n in numbers])
+
+
+def commit(db: sqlite3.Connection, *numbers: int) -> None:
+    picked = [r for r in spool.pick(db, 1000, 0.0) if r.number in numbers]
+    spool.forget(db, picked)
+
+
+def test_a_record_is_kept_once_and_not_again_after_it_was_committed(
+    db: sqlite3.Connection,
+) -> None:
+    assert keep(db, 1, 2, 2) == 2
+    commit(db, 1)
+    assert keep(db, 1, 2) == 0
+    assert spool.count(db) == 1
+
+
+def test_the_same_number_with_other_octets_is_kept_too(db: sqlite3.Connection) -> None:
+    keep(db, 1)
+    assert spool.append(db, "d", PROFILE, [a_record(1, b"other")]) == 1
+
+
+def test_only_what_has_no_gap_below_counts_as_committed(db: sqlite3.Connection) -> None:
+    keep(db, 1, 2, 3, 5)
+    commit(db, 1, 3, 5)
+    assert progress.committed_through(db, "d")[1] == 1
+    assert progress.received_through(db, "d") == 3
+    assert progress.next_received(db, "d", 3) == 5
+    commit(db, 2)
+    assert progress.committed_through(db, "d")[1] == 3
+    progress.add_run(db, "d", 4, 4)
+    assert progress.committed_through(db, "d")[1] == 5
+
+
+def test_a_gap_of_four_billion_numbers_costs_one_row(db: sqlite3.Connection) -> None:
+    progress.add_run(db, "d", 2, 2**32 - 2)
+    assert db.execute("SELECT count(*) FROM done").fetchone() == (1,)
+    keep(db, 1)
+    commit(db, 1)
+    assert progress.committed_through(db, "d")[1] == 2**32 - 2
+
+
+@given(st.lists(st.sampled_from(range(1, 13)), unique=True), st.randoms())
+def test_committing_in_any_order_ends_at_the_first_gap(
+    numbers: list[int], order: Random
+) -> None:
+    made = a_database()
+    keep(made, *numbers)
+    shuffled = list(numbers)
+    order.shuffle(shuffled)
+    for number in shuffled:
+        commit(made, number)
+    first_gap = next(n for n in range(1, 15) if n not in numbers)
+    assert progress.committed_through(made, "d")[1] == first_gap - 1
+    assert progress.received_through(made, "d") == first_gap - 1
+    made.close()
+
+
+def test_held_records_wait_and_those_of_busy_devices_are_left(
+    db: sqlite3.Connection,
+) -> None:
+    keep(db, 1, 2)
+    spool.hold(db, [(1, "unknown device")], until=100.0)
+    assert [r.number for r in spool.pick(db, 10, 50.0)] == [2]
+    assert [r.number for r in spool.pick(db, 10, 100.0)] == [1, 2]
+    assert spool.pick(db, 10, 100.0, leave=["d"]) == []
+    assert spool.waiting_through(db, "d", 1)
+
+
+def test_another_bridges_progress_is_taken_over(db: sqlite3.Connection) -> None:
+    keep(db, 1)
+    progress.begin(db, "d", 0, 7)
+    assert progress.committed_through(db, "d")[1] == 7
+    assert keep(db, 5) == 0
+
+
+def test_a_new_generation_numbers_from_one_in_the_backends_epoch(
+    db: sqlite3.Connection,
+) -> None:
+    keep(db, 1, 2)
+    commit(db, 1, 2)
+    progress.open_generation(db, "d", 4)
+    assert keep(db, 1) == 1
+    assert progress.wire_epoch(db, "d", 1, stated=0) == 4
+    assert progress.wire_epoch(db, "d", 1, stated=1) == 5
+    assert progress.wire_epoch(db, "d", 0, stated=1) == 1
+
+
+def test_samples_join_to_segments_of_sixty_seconds_or_values(
+    db: sqlite3.Connection,
+) -> None:
+    for second in range(150):
+        at = AT + timedelta(seconds=second / 2)
+        samples.add(db, Sample("w", "8867-4", "/min", at, 60.0))
+    picked = samples.pick(db, 10, 0.0)
+    assert [len(segment.values) for segment in picked] == [60, 60, 30]
+    assert len({segment.id for segment in picked}) == 3
+    assert samples.pick(db, 10, 0.0) == picked
+
+
+def test_a_segment_that_was_picked_grows_no_more(db: sqlite3.Connection) -> None:
+    samples.add(db, Sample("w", "8867-4", "/min", AT, 60.0))
+    (first,) = samples.pick(db, 10, 0.0)
+    later = AT + timedelta(seconds=1)
+    samples.add(db, Sample("w", "8867-4", "/min", later, 61.0))
+    assert samples.pick(db, 10, 0.0)[0] == first
+    samples.forget(db, [first])
+    assert [s.values for s in samples.pick(db, 10, 0.0)] == [(61.0,)]
+
+
+def test_what_is_spooled_is_there_after_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+
+    async def fill() -> None:
+        first = Spool(path)
+        await first.run(progress.begin, "d", 0, 0)
+        await first.run(spool.append, "d", PROFILE, [a_record(1)])
+        first.close()
+
+    async def read() -> int:
+        again = Spool(path)
+        count = await again.run(spool.count)
+        again.close()
+        return count
+
+    asyncio.run(fill())
+    assert asyncio.run(read()) == 1

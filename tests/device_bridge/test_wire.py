@@ -1,0 +1,82 @@
+"""Octets of devices, one file a family under tests/wire, and what they mean."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_bridge.errors import MalformedRecord
+from device_bridge.events import DoseEvent
+from device_bridge.profiles import heart_rate, medication_monitor_ghs
+from device_bridge.profiles.medication_monitor_ghs import (
+    StoredRecord,
+    canonical,
+    decode,
+)
+
+WIRE = Path(__file__).parents[1] / "wire"
+
+
+def lines(name: str) -> list[Any]:
+    text = (WIRE / f"{name}.txt").read_text().splitlines()
+    pairs = [line.split(" => ") for line in text if line and not line.startswith("#")]
+    return [pytest.param(bytes.fromhex(octets), told) for octets, told in pairs]
+
+
+@pytest.mark.parametrize(("octets", "told"), lines("heart_rate"))
+def test_heart_rate(octets: bytes, told: str) -> None:
+    if told == "malformed":
+        with pytest.raises(MalformedRecord):
+            heart_rate.decode(octets)
+    else:
+        assert heart_rate.decode(octets) == json.loads(told)
+
+
+def as_told(record: StoredRecord) -> dict[str, Any] | None:
+    if record.what is None or record.time is None:
+        return None
+    what = record.what
+    told: dict[str, Any] = {"utc": record.time.utc and record.time.utc.isoformat()}
+    if isinstance(what, DoseEvent):
+        told |= {
+            "what": what.evidence.value,
+            "label": what.label and what.label.value,
+            "amount": what.amount and f"{what.amount:f}",
+            "unit": what.unit,
+            "compartment": what.compartment,
+        }
+    else:
+        told |= {"what": what.kind.value}
+    told |= {"number": record.number, "epoch": record.epoch}
+    return {key: value for key, value in told.items() if value is not None}
+
+
+@pytest.mark.parametrize(("octets", "told"), lines("medication_monitor_ghs"))
+def test_medication_monitor(octets: bytes, told: str) -> None:
+    if told == "malformed":
+        with pytest.raises(MalformedRecord):
+            decode(octets)
+    else:
+        assert as_told(decode(octets)) == json.loads(told)
+
+
+def test_a_record_has_the_same_hash_before_and_after_the_clock_was_set() -> None:
+    octets, _ = lines("medication_monitor_ghs")[-1].values
+    present = decode(octets).time
+    assert present is not None
+    assert present.current_timeline
+    older = octets[:9] + bytes([octets[9] & ~0x20]) + octets[10:]
+    assert canonical(octets) == canonical(older) == older
+
+
+def test_octets_too_short_for_a_stamp_are_their_own_canonical_form() -> None:
+    for length in range(12):
+        octets = bytes([0x01, 0x00, 0x00, 0x03, 0x00, 0xFF, 0xFF, 0xFF])[:length]
+        assert len(canonical(octets)) == len(octets)
+
+
+def test_every_profile_module_has_a_file_of_octets() -> None:
+    for module in (heart_rate, medication_monitor_ghs):
+        name = module.__name__.rpartition(".")[2]
+        assert (WIRE / f"{name}.txt").exists()
