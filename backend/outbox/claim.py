@@ -33,24 +33,25 @@ class Batch:
     leased: Sequence[Leased]
 
 
-def claim(*, now: datetime, real: datetime, word: Word, limit: int) -> Batch:
+def claim(
+    session: Session, *, now: datetime, real: datetime, word: Word, limit: int
+) -> Batch:
     """Return up to `limit` messages that are due, leased to the caller and worded.
 
     `word` decides in the same transaction, for all of them at once, what each says,
     or that it is not to be sent. No other worker sees them until the lease ends.
     """
-    with queue_transaction() as session:
-        found = _due(session, now=now, real=real, limit=limit)
-        alive = [row for row in found if row.valid_until > now]
-        said = word(session, alive, now)
-        verdicts: dict[UUID, Verdict] = {
-            row.message_id: said.get(row.message_id, NO_WORDS)
-            if row.valid_until > now
-            else TOO_LATE
-            for row in found
-        }
-        _put_aside(session, verdicts, now=now)
-        return Batch(len(found), _lease(session, found, verdicts, real=real))
+    found = _due(session, now=now, real=real, limit=limit)
+    alive = [row for row in found if row.valid_until > now]
+    said = word(session, alive, now)
+    verdicts: dict[UUID, Verdict] = {
+        row.message_id: said.get(row.message_id, NO_WORDS)
+        if row.valid_until > now
+        else TOO_LATE
+        for row in found
+    }
+    _put_aside(session, verdicts, now=now)
+    return Batch(len(found), _lease(session, found, verdicts, real=real))
 
 
 def next_due(*, now: datetime) -> datetime | None:
@@ -80,7 +81,7 @@ def _put_aside(
         {
             "ids": array(dropped),
             "states": array(it.state for it in dropped.values()),
-            "whys": array(_json(it.why) for it in dropped.values()),
+            "whys": orjson.dumps([it.why for it in dropped.values()]).decode(),
             "now": now,
         },
     )
@@ -95,7 +96,7 @@ def _lease(
 ) -> list[Leased]:
     leased: list[Leased] = []
     kinds: list[str] = []
-    whys: list[str] = []
+    whys: list[Mapping[str, object]] = []
     for row in found:
         said = verdicts[row.message_id]
         if not isinstance(said, Worded):
@@ -113,7 +114,7 @@ def _lease(
             )
         )
         kinds.append(said.kind)
-        whys.append(_json(said.why))
+        whys.append(said.why)
     if leased:
         session.connection().exec_driver_sql(
             LEASE_THEM,
@@ -122,15 +123,11 @@ def _lease(
                 "kinds": array(kinds),
                 "addresses": array(row.address for row in leased),
                 "bodies": array(row.body for row in leased),
-                "whys": array(whys),
+                "whys": orjson.dumps(whys).decode(),
                 "until": real + LEASE,
             },
         )
     return leased
-
-
-def _json(document: Mapping[str, object]) -> str:
-    return orjson.dumps(document).decode()
 
 
 # `lease_until` of a pending message is when a provider that was busy may be asked anew.
@@ -150,9 +147,10 @@ UPDATE outbox_message AS m
 SET state = 'leased', attempt = m.attempt + 1, lease_until = %(until)s,
     kind = said.kind, address = said.address, body = said.body,
     why = m.why || said.why
-FROM unnest(
-        %(ids)s::uuid[], %(kinds)s::text[], %(addresses)s::text[],
-        %(bodies)s::text[], %(whys)s::jsonb[])
+FROM ROWS FROM (
+        unnest(%(ids)s::uuid[], %(kinds)s::text[], %(addresses)s::text[],
+               %(bodies)s::text[]),
+        jsonb_array_elements(%(whys)s))
      AS said(message_id, kind, address, body, why)
 WHERE m.message_id = said.message_id
 """
@@ -161,7 +159,8 @@ DROP = """
 UPDATE outbox_message AS m
 SET state = gone.state, settled_at = %(now)s, lease_until = NULL,
     why = m.why || gone.why
-FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(whys)s::jsonb[])
+FROM ROWS FROM (
+        unnest(%(ids)s::uuid[], %(states)s::text[]), jsonb_array_elements(%(whys)s))
      AS gone(message_id, state, why)
 WHERE m.message_id = gone.message_id
 """

@@ -2,20 +2,37 @@
 
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from backend.outbox.claim import claim
+from sqlmodel import Session
+
+from backend.outbox.claim import Batch, claim
 from backend.outbox.message import GRACE, Leased, Outcome, Word
-from backend.outbox.settle import renew, settle
+from backend.outbox.settle import giving_way, renew, settle, write
 from notifications.message import Channel, Message, Receipt, SendFailed
 
 log = logging.getLogger(__name__)
 
-# A batch that takes longer than this writes its outcomes and looks again whether the
-# rest is still wanted: a dose may have been taken since they were claimed.
+# After this time outcomes are written and whether the rest of a batch is still wanted
+# is looked at again: a dose may have been taken since they were claimed.
 PACE = timedelta(seconds=1)
+FEWEST, MOST = 20, 500  # messages one claim takes
 LONGEST_PAUSE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What sending needs: channels by name, the time, and when to stop."""
+
+    channels: Mapping[str, Channel]
+    now: datetime
+    real: Callable[[], datetime]
+    word: Word
+    stopping: Callable[[], bool]
 
 
 def deliver(
@@ -24,89 +41,112 @@ def deliver(
     now: datetime,
     real: Callable[[], datetime],
     word: Word,
-    batch: int = 100,
+    batch: int = FEWEST,
     stopping: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Send what is due and return how many rows were claimed.
+    """Send what is due for about a second; return how many rows were claimed.
 
-    A crash between the send and the outcome leaves the row leased; `reconcile` finds
-    it when the lease ends, asks the provider, and only then may send again.
+    The first claim takes `batch` messages, the next ones as many as a second allows.
+    The outcomes of one batch are written in the transaction that claims the next. A
+    crash between a send and its outcome leaves the row leased; `reconcile` finds it
+    when the lease ends, asks the provider, and only then may send again.
     """
-    claimed = claim(now=now, real=real(), word=word, limit=batch)
-    rest = list(claimed.leased)
+    sender = Sender(channels, now, real, word, stopping)
+    began, found, size = real(), 0, batch
+    outcomes: list[Outcome] = []
+    while not stopping() and abs(real() - began) <= PACE:
+        turn_began = time.monotonic()
+        claimed = _turn(sender, outcomes, size)
+        found += claimed.found
+        outcomes = _send_all(sender, claimed.leased)
+        if claimed.found < size:
+            break
+        size = _a_second_worth(claimed.found, time.monotonic() - turn_began)
+    settle(outcomes, now=now)
+    return found
+
+
+def _turn(sender: Sender, outcomes: Sequence[Outcome], size: int) -> Batch:
+    """Write the outcomes of the last batch and claim the next: one commit for both."""
+
+    def both(session: Session) -> Batch:
+        if outcomes:
+            write(session, outcomes, now=sender.now)
+        return claim(
+            session, now=sender.now, real=sender.real(), word=sender.word, limit=size
+        )
+
+    return giving_way(both)
+
+
+def _a_second_worth(found: int, took: float) -> int:
+    return min(max(int(found / max(took, 0.001)), FEWEST), MOST)
+
+
+def _send_all(sender: Sender, rows: Sequence[Leased]) -> list[Outcome]:
+    """Send a batch and return the outcomes that are not written yet."""
+    outcomes: list[Outcome] = []
+    rest = rows
     while rest:
-        rest = _send_for_a_while(channels, rest, now=now, real=real, stopping=stopping)
-    return claimed.found
+        outcomes = _send_for_a_while(sender, rest)
+        rest = rest[len(outcomes) :]
+        if rest:
+            settle(outcomes, now=sender.now)
+            outcomes = []
+            rest = _still_wanted(sender, rest)
+    return outcomes
 
 
-def _send_for_a_while(
-    channels: Mapping[str, Channel],
-    rows: Sequence[Leased],
-    *,
-    now: datetime,
-    real: Callable[[], datetime],
-    stopping: Callable[[], bool],
-) -> list[Leased]:
-    """Send until the pace asks to look again; return what is left and still wanted."""
-    began = at = real()
+def _send_for_a_while(sender: Sender, rows: Sequence[Leased]) -> list[Outcome]:
+    """Send until the pace asks to look again, or the worker is to stop."""
+    began = at = sender.real()
     outcomes: list[Outcome] = []
     for row in rows:
-        if stopping():
+        if sender.stopping():
             break
-        outcome = _send(channels, row, now=now, started_at=at, real=real)
+        outcome = _send(sender, row, started_at=at)
         outcomes.append(outcome)
         at = outcome.ended_at
         # The wall clock, either way: a machine that slept has lost its leases.
         if abs(at - began) > PACE:
             break
-    settle(outcomes, now=now)
-    rest = rows[len(outcomes) :]
-    if not rest:
-        return []
-    if stopping():
-        settle([_unsent(row, "pending", "released", at) for row in rest], now=now)
-        return []
-    return _still_wanted(rest, now=now, at=real())
+    return outcomes
 
 
-def _still_wanted(
-    rows: Sequence[Leased], *, now: datetime, at: datetime
-) -> list[Leased]:
+def _still_wanted(sender: Sender, rows: Sequence[Leased]) -> list[Leased]:
     """Return what may still be sent, and give back the rest.
 
     What was withdrawn is cancelled by that; what another process took over because
     our lease had ended is known not to have gone.
     """
-    still = renew(rows, real=at)
+    at = sender.real()
+    still = frozenset[UUID]() if sender.stopping() else renew(rows, real=at)
     gone = [row for row in rows if row.message_id not in still]
-    settle([_unsent(row, "pending", "released", at) for row in gone], now=now)
+    settle([_unsent(row, "pending", "released", at) for row in gone], now=sender.now)
     return [row for row in rows if row.message_id in still]
 
 
-def _send(
-    channels: Mapping[str, Channel],
-    row: Leased,
-    *,
-    now: datetime,
-    started_at: datetime,
-    real: Callable[[], datetime],
-) -> Outcome:
-    channel = channels.get(row.channel)
+def _send(sender: Sender, row: Leased, *, started_at: datetime) -> Outcome:
+    channel = sender.channels.get(row.channel)
     if channel is None:
         return _unsent(row, "failed", "failed", started_at, code="no channel")
     message = Message(
-        row.message_id, row.address, row.body, row.reference, row.valid_until - now
+        row.message_id,
+        row.address,
+        row.body,
+        row.reference,
+        row.valid_until - sender.now,
     )
     try:
         receipt = channel.send(message)
     except SendFailed as failed:
-        return _failure(row, failed, started_at, real())
+        return _failure(row, failed, started_at, sender.real())
     except Exception:
         # A channel's bug is an answer nobody understood, and not the end of a batch.
         log.exception("channel broke", extra={"message_id": str(row.message_id)})
         unread = SendFailed("broken channel", retry=None)
-        return _failure(row, unread, started_at, real())
-    return _acceptance(row, receipt, started_at, real())
+        return _failure(row, unread, started_at, sender.real())
+    return _acceptance(row, receipt, started_at, sender.real())
 
 
 def _acceptance(

@@ -1,42 +1,46 @@
 """The outcome of attempts, written in one statement and fenced by the attempt."""
 
-import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from psycopg.errors import LockNotAvailable
 from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
 
 from backend.database import queue_transaction
 from backend.outbox.arrays import array
 from backend.outbox.message import LEASE, Leased, Outcome
 
-log = logging.getLogger(__name__)
-
+T = TypeVar("T")
 TRIES = 20
 BETWEEN_TRIES = 0.05  # seconds
 
 
-def settle(outcomes: Sequence[Outcome], *, now: datetime) -> int:
-    """Write outcomes and their ledger rows; return how many were still ours to write.
+def settle(outcomes: Sequence[Outcome], *, now: datetime) -> None:
+    """Write outcomes and their ledger rows in a transaction of their own."""
+    if outcomes:
+        giving_way(lambda session: write(session, outcomes, now=now))
 
-    An outcome counts while its attempt is the message's last and nobody has decided
-    otherwise. An acceptance also counts when a resend is already planned: it is not
-    needed then.
+
+def giving_way(work: Callable[[Session], T]) -> T:
+    """Return what `work` does in a transaction that never makes another one fail.
+
+    It gives up a wait for a row long before a deadlock is looked for (1 s) and tries
+    anew: whoever else holds the row is storing doses and must not be the one to fail.
     """
-    if not outcomes:
-        return 0
-    for _ in range(TRIES):
+    for tries_left in reversed(range(TRIES)):
         try:
-            return _write(outcomes, now=now)
+            with queue_transaction() as session:
+                session.connection().exec_driver_sql(PATIENCE)
+                return work(session)
         except OperationalError as error:
-            if not isinstance(error.orig, LockNotAvailable):
+            if not tries_left or not isinstance(error.orig, LockNotAvailable):
                 raise
-            time.sleep(BETWEEN_TRIES)
-    log.warning("outcomes not written", extra={"count": len(outcomes)})
-    return 0
+        time.sleep(BETWEEN_TRIES)
+    raise AssertionError("unreachable")
 
 
 def renew(rows: Sequence[Leased], *, real: datetime) -> Collection[UUID]:
@@ -56,31 +60,34 @@ def renew(rows: Sequence[Leased], *, real: datetime) -> Collection[UUID]:
         return frozenset(still.scalars())
 
 
-def _write(outcomes: Sequence[Outcome], *, now: datetime) -> int:
+def write(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
+    """Write outcomes and their ledger rows, one statement for all.
+
+    An outcome counts while its attempt is the message's last and nobody has decided
+    otherwise. An acceptance also counts when a resend is already planned: it is not
+    needed then.
+    """
     ids, attempts, states, names, codes, providers, starts, ends, waits = zip(
         *outcomes, strict=True
     )
-    with queue_transaction() as session:
-        # Give way long before a deadlock is looked for (1 s): whoever else holds one
-        # of these rows is storing doses, and must not be the one that fails.
-        session.connection().exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
-        written = session.connection().exec_driver_sql(
-            SETTLE,
-            {
-                "ids": array(ids),
-                "attempts": array(attempts),
-                "states": array(states),
-                "outcomes": array(names),
-                "codes": array(codes),
-                "providers": array(providers),
-                "starts": array(starts),
-                "ends": array(ends),
-                "waits": array(waits),
-                "now": now,
-            },
-        )
-        return written.rowcount
+    session.connection().exec_driver_sql(
+        SETTLE,
+        {
+            "ids": array(ids),
+            "attempts": array(attempts),
+            "states": array(states),
+            "outcomes": array(names),
+            "codes": array(codes),
+            "providers": array(providers),
+            "starts": array(starts),
+            "ends": array(ends),
+            "waits": array(waits),
+            "now": now,
+        },
+    )
 
+
+PATIENCE = "SET LOCAL lock_timeout = '200ms'"
 
 SETTLE = """
 WITH outcome AS (

@@ -66,7 +66,7 @@ def test_sends_what_is_due_and_keeps_what_the_provider_said() -> None:
     assert phone.got[0].dies_in == timedelta(hours=2)
 
 
-def test_the_earliest_due_goes_first_and_a_batch_is_no_longer_than_asked() -> None:
+def test_all_that_is_due_goes_the_earliest_first_however_small_the_batch() -> None:
     phone = Phone()
     queued(
         *(
@@ -75,8 +75,17 @@ def test_the_earliest_due_goes_first_and_a_batch_is_no_longer_than_asked() -> No
         )
     )
 
-    assert run(phone, batch=2) == 2
-    assert [message.to for message in phone.got] == ["+4", "+3"]
+    assert run(phone, batch=2) == 5
+    assert [message.to for message in phone.got] == ["+4", "+3", "+2", "+1", "+0"]
+    assert {it.state for it in messages()} == {"sent"}
+
+
+def test_after_a_second_the_time_of_day_is_looked_at_again() -> None:
+    phone, clock = Phone(), Clock()
+    queued(*(a_draft(key=str(number)) for number in range(3)))
+    phone.before_send = lambda _message: clock.pass_by(timedelta(seconds=2))
+
+    assert [run(phone, clock=clock, batch=1) for _ in range(4)] == [1, 1, 1, 0]
 
 
 def test_the_same_key_is_queued_once_and_moves_while_it_waits() -> None:
@@ -312,7 +321,7 @@ def test_a_machine_that_slept_loses_no_message() -> None:
 
     phone.before_send = sleep
     run(phone, clock=clock)
-    assert sorted(it.state for it in messages()) == ["pending", "sent"]
-
     run(phone, clock=clock)
+
+    assert [it.state for it in messages()] == ["sent", "sent"]
     assert len(phone.got) == 2
