@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(EventFormatter())
     logging.basicConfig(level=options.log.upper(), handlers=[handler])
-    logging.getLogger("bumble").setLevel(logging.ERROR)
+    # What bumble logs as an error it also raises; it is reported where it is caught.
+    logging.getLogger("bumble").setLevel(logging.CRITICAL)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         return options.act(options)

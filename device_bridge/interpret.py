@@ -1,36 +1,60 @@
 """Raw records become reports: decoded, dated by true time, put on a timeline."""
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from device_bridge import progress
+from device_bridge import progress, spool
 from device_bridge.clock import true_time
 from device_bridge.errors import MalformedRecord
 from device_bridge.events import DeviceEvent, Kind, Record
+from device_bridge.gatt.elapsed_time import CURRENT_TIMELINE
 from device_bridge.gatt.uuids import STORED_OBSERVATIONS
 from device_bridge.profiles import profile_named
 from device_bridge.profiles.medication_monitor_ghs import StoredRecord
-from device_bridge.spool import SpooledRecord, of_device
+from device_bridge.spool import SpooledRecord
 
 FRESH = timedelta(minutes=15)
+LONGEST_WAIT = timedelta(days=1)  # for a device that does not come back
+LOOK_AGAIN = 60.0  # real seconds
 UNREADABLE = StoredRecord(number=None, time=None, epoch=None, what=None)
 Offset = tuple[float, float]
 
 
 def interpret(
     db: sqlite3.Connection, spooled: Sequence[SpooledRecord], now: datetime
-) -> list[Record]:
-    """Return the reports, in order. `now` is the domain time.
+) -> list[tuple[SpooledRecord, Record]]:
+    """Return records and their reports, in order. `now` is the domain time.
 
     A record of the device's present timeline is dated by the offset measured on the
     link it came over. One of an older timeline by the offset last known for that, or by
-    the change that a later "clock set" record states; otherwise it stays undated.
+    the change that a later "clock set" record states. If that may still come, because
+    the transfer broke off, the record is left in the spool; else it stays undated.
     """
     decoded = [(record, _decode(record)) for record in spooled]
     for record, content in reversed([*decoded, *_ahead(db, decoded)]):
         _learn_offsets(db, record, content)
-    return [_report(db, record, content, now) for record, content in decoded]
+    reports = [
+        (record, _report(db, record, content, now)) for record, content in decoded
+    ]
+    waiting = {
+        record.id for record, report in reports if _waits(db, record, report, now)
+    }
+    spool.hold(
+        db, [(id_, progress.UNDATED) for id_ in waiting], time.time() + LOOK_AGAIN
+    )
+    return [(record, report) for record, report in reports if record.id not in waiting]
+
+
+def _waits(
+    db: sqlite3.Connection, record: SpooledRecord, report: Record, now: datetime
+) -> bool:
+    if report.device_time is None or report.occurred_at is not None:
+        return False
+    if report.device_time[0] & CURRENT_TIMELINE or now - record.heard_at > LONGEST_WAIT:
+        return False
+    return not progress.is_complete(db, record.device_id)
 
 
 def _ahead(
@@ -48,7 +72,7 @@ def _ahead(
     return [
         (record, _decode(record))
         for where in undated
-        for record in of_device(db, *where, above=last[where])
+        for record in spool.of_device(db, *where, above=last[where])
     ]
 
 

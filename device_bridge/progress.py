@@ -13,7 +13,8 @@ from dataclasses import dataclass
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (
     device_id TEXT PRIMARY KEY, generation INTEGER NOT NULL, committed INTEGER NOT NULL,
-    deleted INTEGER NOT NULL, epoch INTEGER NOT NULL
+    deleted INTEGER NOT NULL, epoch INTEGER NOT NULL,
+    complete INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS done (
     device_id TEXT NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS timeline (
     PRIMARY KEY (device_id, generation, stated)
 ) WITHOUT ROWID;
 """
+UNDATED = "a later record may date it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,11 @@ class Progress:
 def begin(
     db: sqlite3.Connection, device_id: str, epoch: int, sequence: int
 ) -> Progress:
-    """Return how far a device is, at least as far as the backend says."""
+    """Return how far a device is, at least as far as the backend says.
+
+    From here until `complete` a transfer is under way.
+    """
+    db.execute("UPDATE progress SET complete = 0 WHERE device_id = ?", (device_id,))
     known = db.execute(
         "SELECT generation, committed, deleted, epoch FROM progress"
         " WHERE device_id = ?",
@@ -54,7 +60,8 @@ def begin(
         # Which epoch the device states for the backend's is learned from a record.
         stated = None if epoch else 0
         db.execute(
-            "INSERT INTO progress VALUES (?, 0, ?, 0, ?)", (device_id, sequence, epoch)
+            "INSERT INTO progress VALUES (?, 0, ?, 0, ?, 0)",
+            (device_id, sequence, epoch),
         )
         db.execute(
             "INSERT OR REPLACE INTO generation VALUES (?, 0, ?, ?)",
@@ -67,6 +74,23 @@ def begin(
         add_run(db, device_id, found.committed + 1, sequence)
         return begin(db, device_id, epoch, 0)
     return found
+
+
+def complete(db: sqlite3.Connection, device_id: str) -> None:
+    """Note that all a device had stored is here: what is undated now stays so."""
+    db.execute("UPDATE progress SET complete = 1 WHERE device_id = ?", (device_id,))
+    db.execute(
+        "UPDATE record SET held_until = 0 WHERE device_id = ? AND why = ?",
+        (device_id, UNDATED),
+    )
+
+
+def is_complete(db: sqlite3.Connection, device_id: str) -> bool:
+    """Return whether the last transfer from a device came to its end."""
+    row = db.execute(
+        "SELECT complete FROM progress WHERE device_id = ?", (device_id,)
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def generation(db: sqlite3.Connection, device_id: str) -> int:
@@ -82,7 +106,7 @@ def open_generation(db: sqlite3.Connection, device_id: str, epoch: int) -> None:
     now = generation(db, device_id) + 1
     db.execute("DELETE FROM done WHERE device_id = ?", (device_id,))
     db.execute(
-        "INSERT OR REPLACE INTO progress VALUES (?, ?, 0, 0, ?)",
+        "INSERT OR REPLACE INTO progress VALUES (?, ?, 0, 0, ?, 0)",
         (device_id, now, epoch),
     )
     db.execute(

@@ -77,6 +77,8 @@ class RecordLink:
             await self._read_clock()
             await self._check_numbering()
             await self._fetch()
+            await self._flush()
+            await around.spool.run(progress.complete, self._id)
         finally:
             await self._flush()
             around.uploader.receiving.discard(self._id)

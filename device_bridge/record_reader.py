@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bleak import BleakClient
+from bleak.exc import BleakGATTProtocolError
+from bleak.exc import BleakGATTProtocolErrorCode as Code
 
 from device_bridge.errors import LostPeripheral, MalformedRecord, RefusedRequest
 from device_bridge.gatt import racp
@@ -13,6 +15,7 @@ from device_bridge.gatt.racp import Opcode, ResponseCode
 from device_bridge.gatt.segments import SegmentAssembler
 from device_bridge.gatt.uuids import RECORD_ACCESS, STORED_OBSERVATIONS
 
+ATTEMPTS, BUSY_PAUSE = 5, 0.2
 STALLED = 30.0  # seconds without a record or an answer
 COUNTED = {
     Opcode.COMBINED_REPORT: Opcode.COMBINED_RESPONSE,
@@ -47,12 +50,25 @@ class RecordReader:
             self._answers.get_nowait()  # some devices answer twice
         self._sink, self._heard_at = sink, self._time()
         try:
-            await self._client.write_gatt_char(
-                RECORD_ACCESS, request.encode(), response=True
-            )
+            await self._write(request)
             return await self._answer_to(request)
         finally:
             self._sink = None
+
+    async def _write(self, request: racp.Request) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._client.write_gatt_char(
+                    RECORD_ACCESS, request.encode(), response=True
+                )
+            except BleakGATTProtocolError as error:
+                # The device may be slower to end a procedure than to answer it.
+                in_progress = error.code == Code.PROCEDURE_ALREADY_IN_PROGRESS
+                if not in_progress or attempt == ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(BUSY_PAUSE)
+            else:
+                return
 
     async def _answer_to(self, request: racp.Request) -> racp.Answer:
         while True:

@@ -105,8 +105,7 @@ class Uploader:
         )
         if not picked:
             return 0
-        reports = await self._spool.run(interpret, picked, self._clock.now)
-        pairs = list(zip(picked, reports, strict=True))
+        pairs = await self._spool.run(interpret, picked, self._clock.now)
         for path in ("dose-events", "device-events"):
             chosen = [pair for pair in pairs if pair[1].path == path]
             await _in_parts(chosen, lambda part, path=path: self._post(path, part))

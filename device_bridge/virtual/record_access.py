@@ -27,6 +27,7 @@ class RecordAccess:
         self._gatt = gatt
         self._recorder = recorder
         self._running: dict[Connection, asyncio.Task[None]] = {}
+        self._answering: set[asyncio.Task[None]] = set()
         self._cutters: dict[Connection, SegmentCutter] = {}
 
     def forget(self, connection: Connection) -> None:
@@ -57,6 +58,11 @@ class RecordAccess:
         return self._gatt.subscribed(connection, STORED_OBSERVATIONS, how)
 
     async def _answer(self, connection: Connection, answer: racp.Answer) -> None:
+        # With its answer a procedure is over: the next request may come before the
+        # confirmation has been seen here.
+        if task := self._running.pop(connection, None):
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
         await self._gatt.indicate(connection, RECORD_ACCESS, answer.encode())
 
     async def _code(self, connection: Connection, request: int, code: int) -> None:

@@ -12,6 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_bridge import progress, samples, spool
+from device_bridge.gatt import nomenclature as mdc
+from device_bridge.gatt.elapsed_time import utc_stamp
+from device_bridge.gatt.ghs import Discrete, Observation, Tlv, encode_observation
+from device_bridge.interpret import interpret
 from device_bridge.samples import Sample
 from device_bridge.spool import RawRecord, Spool
 
@@ -174,3 +178,39 @@ def test_what_is_spooled_is_there_after_reopening(tmp_path: Path) -> None:
 
     asyncio.run(fill())
     assert asyncio.run(read()) == 1
+
+
+def a_message(epoch: int, *, current: bool) -> bytes:
+    """Return an opening on timeline `epoch` as a device tells it."""
+    stamp = utc_stamp(AT, current=current)
+    epoch_tlv = Tlv(mdc.TIMELINE_EPOCH, 6, epoch.to_bytes(2, "little"))
+    return encode_observation(
+        Observation(
+            Discrete(mdc.CONTAINER_OPENED),
+            type=mdc.CONTAINER,
+            time=stamp,
+            object_id=1,
+            tlvs=(epoch_tlv,),
+        )
+    )
+
+
+def test_what_a_later_record_may_date_waits_for_the_end_of_the_transfer(
+    db: sqlite3.Connection,
+) -> None:
+    older = a_record(1, a_message(0, current=False))
+    present = a_record(2, a_message(1, current=True))
+    spool.append(db, "d", PROFILE, [older, present])
+    ready = interpret(db, spool.pick(db, 10, 0.0), AT)
+    assert [report.sequence for _, report in ready] == [2]
+    progress.complete(db, "d")
+    (_, report), _ = interpret(db, spool.pick(db, 10, 0.0), AT)
+    assert (report.sequence, report.occurred_at, report.epoch) == (1, None, 0)
+
+
+def test_a_device_that_does_not_come_back_holds_nothing_up_for_long(
+    db: sqlite3.Connection,
+) -> None:
+    spool.append(db, "d", PROFILE, [a_record(1, a_message(0, current=False))])
+    later = AT + timedelta(days=2)
+    assert len(interpret(db, spool.pick(db, 10, 0.0), later)) == 1
