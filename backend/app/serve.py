@@ -49,8 +49,7 @@ class PromptProtocol(HttpToolsProtocol):
         super().shutdown()
         cycle: Any = self.cycle  # None before the first request
         if cycle is not None and self.scope["path"] == STREAM:
-            cycle.disconnected = True
-            cycle.message_event.set()
+            self.transport.close()
 
     def _expect_headers(self) -> None:
         self._got_headers()

@@ -1,5 +1,6 @@
 """The clinician's pages over HTTP."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +15,7 @@ from backend.dashboards.alerts import alert_list, alert_page
 from backend.dashboards.frame import Role
 from backend.dashboards.keyset import MOST, USUAL
 from backend.dashboards.messages import outbox
-from backend.dashboards.patient import patient_page
+from backend.dashboards.patient import looks, patient_page
 from backend.dashboards.patients import Wanted, patient_list
 from backend.dashboards.registry import device_list
 from backend.dashboards.show import (
@@ -66,6 +67,7 @@ def patient(
             sight, patient_id, days=days, path=f"/patients/{patient_id}"
         )
         note_look(session, visit, "patient_seen", [patient_id])
+        page = replace(page, audit=looks(sight, patient_id))
         frame = framed(session, visit, live=patient_id)
     return shown(page, frame)
 

@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 HEART_RATE = "8867-4"
 RANGES = (90, 30, 7, 1)
 # Wide enough that a line has at most some 180 points: it stays legible and quick.
-BINS = {90: timedelta(hours=12), 30: 6 * HOUR, 7: HOUR, 1: timedelta(minutes=10)}
+BINS = {90: DAY, 30: 6 * HOUR, 7: HOUR, 1: timedelta(minutes=10)}
 DAY_STARTS = time(3)
 TAKEN = frozenset({"on_time", "early", "taken_late", "taken"})
 

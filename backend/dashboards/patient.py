@@ -57,7 +57,8 @@ def patient_page(
 ) -> PatientPage:
     """Return one patient's page; raises NotFound for whom the reader may not see.
 
-    `path` is where the page stands, for its links.
+    `path` is where the page stands, for its links. Who looked is left to `looks`, once
+    this look is written down.
     """
     person = _person(sight, patient_id)
     zone: str = person["zone"]
@@ -70,7 +71,7 @@ def patient_page(
         own=own,
         patient_id=patient_id,
         name=f"{person['given_name']} {person['family_name']}",
-        identifier=person["identifier"] or "no identifier",
+        identifier=person["identifier"] or "",
         born_on=person["birth_date"],
         zone=zone,
         regimens=_regimens(sight, patient_id),
@@ -89,7 +90,7 @@ def patient_page(
         messages=_messages(sight, patient_id, zone),
         records=_records(sight, patient_id),
         devices=_devices(sight, patient_id),
-        audit=_looks(sight, patient_id),
+        audit=(),
     )
 
 
@@ -236,7 +237,7 @@ def _devices(sight: Sight, patient_id: UUID) -> tuple[DeviceRow, ...]:
     )
     return tuple(
         DeviceRow(
-            name=f"{row['maker']} {row['model']} {row['serial'][:12]}",
+            name=f"{row['maker']} {row['model']} {row['serial']}",
             kind=row["kind"],
             heard_until=row["heard_until"],
             battery_percent=row["battery_percent"],
@@ -247,10 +248,13 @@ def _devices(sight: Sight, patient_id: UUID) -> tuple[DeviceRow, ...]:
     )
 
 
-def _looks(sight: Sight, patient_id: UUID) -> tuple[Step, ...]:
-    """Who looked at or changed this patient lately, in real time; people only."""
+def looks(sight: Sight, patient_id: UUID) -> tuple[Step, ...]:
+    """Return who looked at or changed this patient, and when last, in real time.
+
+    People only, a line for each and what they did.
+    """
     rows = sight.rows(
-        """r.recorded_at, r.action, r.actor_kind,
+        """max(r.recorded_at) AS recorded_at, r.action, r.actor_kind,
         COALESCE(k.name, CASE WHEN a.role = 'patient' THEN 'The patient' END)
             AS name""",
         """patient p JOIN audit_row r ON r.patients @> ARRAY[p.patient_id]
@@ -258,7 +262,8 @@ def _looks(sight: Sight, patient_id: UUID) -> tuple[Step, ...]:
         LEFT JOIN clinician k ON k.clinician_id = a.subject_id""",
         ("p.patient_id = :patient", "r.actor_kind NOT IN ('bridge', 'system')"),
         of="p.patient_id",
-        order="r.recorded_at DESC",
+        group="2, 3, 4",
+        order="1 DESC",
         most=MOST_LOOKS,
         given={"patient": patient_id},
     )

@@ -1,5 +1,6 @@
 """The patient's own pages over HTTP."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from backend.dashboards.frame import Role
-from backend.dashboards.patient import patient_page
+from backend.dashboards.patient import looks, patient_page
 from backend.dashboards.show import (
     Visiting,
     admit,
@@ -42,6 +43,7 @@ def me(visit: Visiting, days: Annotated[int, Query(ge=1)] = 30) -> HTMLResponse:
         sight = Sight(session, visit.reader, visit.now)
         page = patient_page(sight, own, days=days, path="/me")
         note_look(session, visit, "patient_seen", [own])
+        page = replace(page, audit=looks(sight, own))
         frame = framed(session, visit)
     return shown(page, frame)
 

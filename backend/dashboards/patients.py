@@ -25,7 +25,10 @@ COLUMNS = """s.patient_id, s.need, s.needs, s.strip, s.heard_until, s.last_dose_
     s.run_out_on, s.open_alerts, p.given_name, p.family_name,
     (SELECT i.value FROM patient_identifier i WHERE i.patient_id = s.patient_id
         AND (i.until IS NULL OR i.until > :now) ORDER BY i.since, i.value LIMIT 1)
-        AS identifier"""
+        AS identifier,
+    (SELECT a.title FROM alert a WHERE a.patient_id = s.patient_id
+        AND a.state <> 'closed' AND a.severity = s.worst_alert
+        ORDER BY a.triggered_at DESC LIMIT 1) AS alert"""
 FILTERS = {
     "": ("All", "true"),
     "alerts": ("With alerts", "s.open_alerts > 0"),
@@ -118,8 +121,8 @@ def _row(row: RowMapping) -> PatientRow:
     return PatientRow(
         patient_id=row["patient_id"],
         name=f"{row['given_name']} {row['family_name']}",
-        identifier=row["identifier"] or "no identifier",
-        needs=needs(row["needs"]),
+        identifier=row["identifier"] or "",
+        needs=needs(row["needs"], row["alert"]),
         strip=strip_days(row["strip"]),
         heard_until=row["heard_until"],
         last_dose_at=row["last_dose_at"],

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Uuid, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    TextClause,
+    Uuid,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session
 
@@ -72,16 +80,14 @@ class Sight:
         given: Mapping[str, object] | None = None,
     ) -> Sequence[RowMapping]:
         """Return rows of ORDERS that a manufacturer may see; none for anybody else."""
-        theirs: ColumnElement[bool] = literal_column(
-            f"({THEIRS})" if self.reader.role == "manufacturer" else "false"
-        )
+        theirs = text(f"({THEIRS})" if self.reader.role == "manufacturer" else "false")
         return self._select(columns, ORDERS, theirs, where, "", order, most, given)
 
     def _select(
         self,
         columns: str,
         tables: str,
-        seen: ColumnElement[bool],
+        seen: ColumnElement[bool] | TextClause,
         where: Sequence[str],
         group: str,
         order: str,

@@ -10,7 +10,7 @@ from backend.dashboards.render import moment, number
 from backend.dashboards.views import Fact, Need
 
 LABELS = {"taken_late": DoseState.LATE_TAKEN}
-UNITS = {"1": "units", "{tablet}": "tablets", "[iU]": "IU", "{capsule}": "capsules"}
+UNITS = {"1": "pieces", "{tablet}": "tablets", "[iU]": "IU", "{capsule}": "capsules"}
 EVIDENCE = {
     "container_opened": "box opened",
     "dose_delivered": "dose delivered",
@@ -26,7 +26,7 @@ EVENT_LABELS = {
     "extra": "extra",
     "unmatched": "no dose was due then",
 }
-SEVERITIES = ("high", "medium", "low")
+MANY_MISSED = 5
 MESSAGES = {
     "late": "Reminder",
     "ask": "Question about a dose",
@@ -73,24 +73,37 @@ def _strip_day(day: Mapping[str, object]) -> StripDay:
     return StripDay(datetime.fromisoformat(str(day["day"])).date(), states)
 
 
-def needs(reasons: Sequence[Mapping[str, object]]) -> tuple[Need, ...]:
-    """Return a state row's reasons in words, heaviest first."""
-    return tuple(
-        _need(str(reason["code"]), int(str(reason["count"]))) for reason in reasons
-    )
+def needs(
+    reasons: Sequence[Mapping[str, object]], alert: str | None = None
+) -> tuple[Need, ...]:
+    """Return a state row's reasons in words, heaviest first.
+
+    `alert` is the title of the worst open alert: it says more than that there is one.
+    """
+    said: list[Need] = []
+    for reason in reasons:
+        code, count = str(reason["code"]), int(str(reason["count"]))
+        if code.startswith("alert_"):
+            said.append(Need(_alerts(count, alert), code.removeprefix("alert_")))
+            alert = None
+        else:
+            said.append(_need(code, count))
+    return tuple(said)
+
+
+def _alerts(count: int, title: str | None) -> str:
+    if title is None:
+        return "Alert open" if count == 1 else f"{count} alerts open"
+    return title if count == 1 else f"{title}, and {count - 1} more"
 
 
 def _need(code: str, count: int) -> Need:
     match code:
-        case "alert_high" | "alert_medium" | "alert_low":
-            severity = code.removeprefix("alert_")
-            return Need(
-                "Alert open" if count == 1 else f"{count} alerts open", severity
-            )
         case "late_now":
             return Need(f"{_doses(count)} late now", "medium")
         case "missed":
-            return Need(f"{_doses(count)} missed in 14 days", "low")
+            severity = "medium" if count >= MANY_MISSED else "low"
+            return Need(f"{_doses(count)} missed in 14 days", severity)
         case "unknown":
             return Need(f"{_doses(count)} unknown in 3 days")
         case "device_silent":
@@ -168,7 +181,7 @@ def finding_facts(finding: Mapping[str, object], zone: str) -> tuple[Fact, ...]:
         if isinstance(value, Mapping):
             facts += finding_facts(value, zone)  # pyright: ignore[reportUnknownArgumentType]
         elif name not in ("summary", "code", "subject") and value is not None:
-            facts.append(Fact(_plain(name), _told(value, zone)))
+            facts.append(Fact(_plain(name).capitalize(), _told(value, zone)))
     return tuple(facts)
 
 

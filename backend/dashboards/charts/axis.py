@@ -36,7 +36,7 @@ class Span:
 
 @dataclass(frozen=True)
 class HeartRateBin:
-    """Beats a minute from `start` until `until`: low, median and high."""
+    """Beats a minute from `start` until `until`: median, 5th and 95th percentile."""
 
     start: datetime
     until: datetime

@@ -60,7 +60,7 @@ def timeline(
         summary=_summary(axis, doses, heart_rate),
         wide=draw(WIDE, 10),
         narrow=draw(NARROW, 4),
-        columns=("Day", "Doses", "Heart rate, median (low to high)"),
+        columns=("Day", "Doses", "Heart rate, median (5th to 95th percentile)"),
         rows=_rows(axis, doses, heart_rate),
     )
 
@@ -240,7 +240,7 @@ def _summary(
     if not bins:
         return sentence + " No heart rate was recorded."
     low, high = min(bin_.low for bin_ in bins), max(bin_.high for bin_ in bins)
-    return f"{sentence} Heart rate between {low:.0f} and {high:.0f} a minute."
+    return f"{sentence} Heart rate mostly between {low:.0f} and {high:.0f} a minute."
 
 
 def _rows(

@@ -65,7 +65,10 @@ async function refresh() {
   again = false;
   const started = performance.now();
   try {
-    const answer = await fetch(location.href, { headers: { "X-Doseloop-Live": "1" }, credentials: "same-origin" });
+    const answer = await fetch(location.href, {
+      headers: { "X-Doseloop-Live": "1", Accept: "text/html" },
+      credentials: "same-origin",
+    });
     if (answer.redirected) location.assign(answer.url);
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
