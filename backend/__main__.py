@@ -273,6 +273,38 @@ def demo(asked: argparse.Namespace) -> int:
     return play(speed=asked.speed)
 
 
+def import_arguments(parser: argparse.ArgumentParser) -> None:
+    from backend.imports.command import arguments
+
+    arguments(parser)
+
+
+def import_(asked: argparse.Namespace) -> int:
+    """Import what was measured elsewhere: a wearable's file or a study.
+
+    Safe to repeat: what is known already stays as it is.
+    """
+    from backend.imports.command import run
+
+    return run(asked)
+
+
+def report_arguments(parser: argparse.ArgumentParser) -> None:
+    from backend.reports.command import arguments
+
+    arguments(parser)
+
+
+def report(asked: argparse.Namespace) -> int:
+    """Print a table of what is stored, as CSV: implementation a monitor-day.
+
+    Reads the database and nothing else; whose data were read is audited.
+    """
+    from backend.reports.command import run
+
+    return run(asked)
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """Something to run; its help is the docstring of `run`."""
@@ -285,6 +317,8 @@ COMMANDS: Mapping[str, Command] = {
     "database": Command(database, database_arguments),
     "migrate": Command(migrate, migrate_arguments),
     "doctor": Command(doctor),
+    "import": Command(import_, import_arguments),
+    "report": Command(report, report_arguments),
     "expand": Command(expand, expand_arguments),
     "serve": Command(serve),
     "work": Command(work),

@@ -29,6 +29,7 @@ from backend import clock, database, migrations  # noqa: E402
 from backend.database.address import DATABASE, Addresses, embedded_at  # noqa: E402
 from backend.database.lock import READY, owner  # noqa: E402
 from backend.settings import settings  # noqa: E402
+from backend.state import live  # noqa: E402
 
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 START_DEADLINE = 60.0
@@ -130,6 +131,7 @@ class pointed_at:  # noqa: N801
 
     @staticmethod
     def _forget() -> None:
+        live.stop()  # else its thread keeps a connection to the database before
         database.forget()
         clock.forget_clock()
         settings.cache_clear()

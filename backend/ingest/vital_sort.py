@@ -19,7 +19,7 @@ from backend.ingest.vital_judge import Owner, Window, known_vital, segment_of, t
 from backend.ingest.vital_owners import Owners, Refusal
 from backend.vitals.codes import Vital
 from backend.vitals.quarantine import Held
-from backend.vitals.segment import Outcome, Segment, milliseconds
+from backend.vitals.segment import Outcome, Segment, milliseconds, spaced
 
 MOST_REASONS = 20
 
@@ -207,6 +207,7 @@ def _gather_run(
     turn = sum(at < window.live_from for at in times) if live else len(times)
     for part, is_live in (times[:turn], False), (times[turn:], True):
         if part:
+            step, offsets = spaced(part)
             done.segments.append(
                 Segment(
                     owner.patient_id,
@@ -215,8 +216,9 @@ def _gather_run(
                     vital.unit,
                     part[0],
                     [firsts[at] for at in part],
-                    offsets_ms=[at - part[0] for at in part] if len(part) > 1 else None,
-                    live=is_live,
+                    step,
+                    offsets,
+                    is_live,
                 )
             )
 

@@ -18,6 +18,7 @@ from backend.ingest.vital_judge import Window
 from backend.ingest.vital_owners import find_owners
 from backend.ingest.vital_sort import Sorted, gather, sort_segments
 from backend.people.readers import Sender
+from backend.state.live import touch
 from backend.state.vitals import Latest, instant_text, note_vitals
 from backend.vitals.quarantine import keep
 from backend.vitals.rows import uuid_array
@@ -43,9 +44,7 @@ def accept_vitals(
     plain = gather(batch.samples, owners, window)
     segments = [*runs.segments.values(), *plain.segments]
     outcomes = store(session, segments, recorded_at=now)
-    fresh = _fresh(segments, outcomes)
-    note_vitals(session, by.clinic_id, fresh, now=now)
-    _screen(session, {patient_id for patient_id, _ in fresh}, now)
+    patients = follow(session, by.clinic_id, segments, outcomes, now=now)
     keep(
         session,
         runs.held + plain.held,
@@ -55,19 +54,41 @@ def accept_vitals(
     )
     verdicts = _verdicts(batch, runs, outcomes)
     samples = plain.answer(outcomes[len(runs.segments) :])
-    if fresh or runs.held or plain.held:
+    if patients or runs.held or plain.held:
         counts = Counter(str(one["verdict"]) for one in verdicts)
         audit(
             session,
             by.actor(),
             "vitals_received",
-            patients={patient_id for patient_id, _ in fresh},
+            patients=patients,
             detail={
                 "segments": dict(counts),
                 "samples": sum(outcome.stored for outcome in outcomes),
             },
         )
     return {"segments": verdicts, "samples": samples}
+
+
+def follow(
+    session: Session,
+    clinic_id: UUID,
+    segments: Sequence[Segment],
+    outcomes: Sequence[Outcome],
+    *,
+    now: datetime,
+) -> set[UUID]:
+    """Do all that follows from stored samples; return the patients with new ones.
+
+    The patients' state and open pages show the latest value, and the detectors will
+    look at them.
+    """
+    fresh = _fresh(segments, outcomes)
+    note_vitals(session, clinic_id, fresh, now=now)
+    patients = {patient_id for patient_id, _ in fresh}
+    if patients:
+        touch(session, {clinic_id: patients})
+    _screen(session, patients, now)
+    return patients
 
 
 def _origins(batch: Batch) -> Iterator[Origin]:

@@ -7,7 +7,6 @@ harms nobody: an open page looks again every minute.
 """
 
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Condition, Thread
@@ -109,7 +108,8 @@ class _Announcer:
     def _run(self) -> None:
         while marks := self._next():
             _tell(marks)
-            time.sleep(EVERY)
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, EVERY)
 
     def _next(self) -> Marks:
         """Wait for marks and take them; none when the thread is to end."""

@@ -58,6 +58,16 @@ class Outcome:
     latest: tuple[int, float] | None = None
 
 
+def spaced(times: Sequence[int]) -> tuple[int, list[int] | None]:
+    """Return (step, None) for evenly spaced ascending instants, else (1, offsets)."""
+    if len(times) == 1:
+        return 1, None
+    first, step = times[0], times[1] - times[0]
+    if list(times) == list(range(first, first + step * len(times), step)):
+        return step, None
+    return 1, [at - first for at in times]
+
+
 def milliseconds(at: datetime) -> int:
     """Return whole milliseconds since 1970 UTC, rounded down."""
     return (at - EPOCH) // MILLISECOND
