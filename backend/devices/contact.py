@@ -75,14 +75,16 @@ def complete(session: Session, heard: Sequence[Heard]) -> list[bool]:
     """Return for each claim whether its last record is stored here.
 
     A device's silence means something only when all it recorded has arrived. Sequence
-    0 claims no record.
+    0 claims no record, and a wearable keeps none: its number counts what was sent.
     """
     rows = fetch(
         session,
         """SELECT r.i FROM rows(i int, device_id uuid, epoch int, sequence bigint)
         WHERE r.sequence = 0 OR EXISTS (SELECT FROM device_record d
             WHERE d.device_id = r.device_id AND d.sequence = r.sequence
-              AND d.epoch BETWEEN r.epoch - 1 AND r.epoch + 1)""",
+              AND d.epoch BETWEEN r.epoch - 1 AND r.epoch + 1)
+          OR EXISTS (SELECT FROM device d
+            WHERE d.device_id = r.device_id AND d.kind = 'wearable')""",
         [
             {"i": i, "device_id": h.device_id, "epoch": h.epoch, "sequence": h.sequence}
             for i, h in enumerate(heard)

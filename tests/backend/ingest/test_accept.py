@@ -216,6 +216,17 @@ def test_a_box_heard_with_records_still_to_come_says_nothing(
     assert labels(session, world)[OCCURRENCE] == "pending"
 
 
+def test_a_wearable_keeps_no_records_and_is_heard_all_the_same(
+    session: Session, world: World
+) -> None:
+    watch = builders.a_device(session, world.clinic, kind="wearable")
+    claim = heard(world, 7, eight()) | {"device_id": str(watch.device_id)}
+
+    verdicts = tell(session, world, [claim], now=eight())
+
+    assert verdicts[0].verdict == "new"
+
+
 def test_a_dose_that_arrives_late_retracts_the_missed(
     session: Session, world: World
 ) -> None:
