@@ -13,7 +13,7 @@ import orjson
 from backend.errors import Conflict, Forbidden
 
 PATIENCE = 1.0  # seconds: another process may hold the lock for a moment to look
-READY, STOPPED = "ready", "stopped"
+READY, STOPPING, STOPPED = "ready", "stopping", "stopped"
 
 
 class AlreadyOwned(Conflict):

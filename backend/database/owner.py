@@ -24,7 +24,7 @@ from backend.database.cluster import (
     open_cluster,
     socket_folder,
 )
-from backend.database.lock import READY, Lock, held
+from backend.database.lock import READY, STOPPING, Lock, held
 from backend.database.postmaster import disown, running, serves
 from backend.errors import Refused
 
@@ -187,7 +187,7 @@ class Watch:
 
     def shut_down(self) -> None:
         """End all sessions and write everything down; a second request hurries."""
-        self.lock.tell("stopping")
+        self.lock.tell(STOPPING)
         told, asked = time.monotonic(), self.wake.asked
         word = FAST if self.cluster.folder.exists() else IMMEDIATE
         if self.alive():

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backend.database.attach import stop
+from backend.database.lock import READY, owner
+
 STOP_WITHIN = 15.0  # seconds until a process that was asked to end is killed
 BACK_OFF = 2.0  # seconds between two starts of a process that keeps dying
 
 
-@dataclass(slots=True)
+@dataclass
 class Child:
     """A process of ours; what it says goes to its log."""
 
@@ -64,6 +67,32 @@ class Child:
         """Return the last line of its log."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
+
+
+class DatabaseChild(Child):
+    """The owner of the embedded database: our child, or whoever called it back.
+
+    When the owner is killed, the first process that misses the database starts another.
+    That one serves us as well, and ends with us.
+    """
+
+    def __init__(
+        self, name: str, environment: Mapping[str, str], log: Path, data_dir: Path
+    ) -> None:
+        super().__init__(name, "backend", ("database",), environment, log)
+        self.data_dir = data_dir
+
+    def alive(self) -> bool:
+        return owner(self.data_dir) is not None or super().alive()
+
+    def ready(self) -> bool:
+        found = owner(self.data_dir)
+        return found is not None and found.state == READY
+
+    def ask_to_end(self) -> None:
+        """Stop the database and wait until it has."""
+        super().ask_to_end()
+        stop(self.data_dir)
 
 
 class Company:

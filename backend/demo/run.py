@@ -21,9 +21,10 @@ from backend import database, migrations
 from backend.audit.record import SYSTEM
 from backend.clock import DomainClock, is_demo, real_now, start_demo
 from backend.dashboards.demo_accounts import PASSWORD, SIGN_INS
+from backend.database.lock import STOPPING, owner
 from backend.demo.cast import began
 from backend.demo.past import deliver_past
-from backend.demo.processes import Child, Company
+from backend.demo.processes import Child, Company, DatabaseChild
 from backend.demo.seed import (
     FUTURE,
     characters,
@@ -101,8 +102,7 @@ def demo(*, speed: float) -> int:
 def _prepare(stage: Stage, company: Company, speed: float) -> DomainClock:
     """Database, schema, clock and people; return the clock as it runs now."""
     if settings().database_url is None:
-        _say("database: starting")
-        company.add(_child(stage, "database", "backend", "database"))
+        _own_database(stage, company)
     migrations.migrate(
         database.owner_engine(),
         app_role=database.addresses().app.username,
@@ -127,6 +127,22 @@ def _prepare(stage: Stage, company: Company, speed: float) -> DomainClock:
     plan = lives(people, clock, start=began(first), last=first + FUTURE)
     _write(stage.folder / "plan.json", plan)
     return clock
+
+
+def _own_database(stage: Stage, company: Company) -> None:
+    """Start the database, unless somebody runs it for longer than this demo."""
+    data_dir = settings().data_dir
+    while (found := owner(data_dir)) and found.state == STOPPING:
+        time.sleep(LOOK)  # that of a demo which has just ended
+    if found is not None:
+        _say("database: running already, and left running afterwards")
+        return
+    _say("database: starting")
+    child = DatabaseChild(
+        "database", _environment(stage), stage.log("database"), data_dir
+    )
+    company.add(child)
+    _wait_for(child, child.ready)
 
 
 def _open(stage: Stage, company: Company) -> None:
@@ -193,7 +209,11 @@ def _first(stage: Stage) -> datetime:
 
 
 def _child(stage: Stage, name: str, module: str, *arguments: str) -> Child:
-    environment = {
+    return Child(name, module, arguments, _environment(stage), stage.log(name))
+
+
+def _environment(stage: Stage) -> dict[str, str]:
+    return {
         "DOSELOOP_DEMO": "true",
         "DOSELOOP_PORT": str(stage.port),
         "DOSELOOP_DATA_DIR": str(settings().data_dir),
@@ -202,7 +222,6 @@ def _child(stage: Stage, name: str, module: str, *arguments: str) -> Child:
         "DOSELOOP_BRIDGE_SPOOL": str(stage.folder / "spool"),
         "DOSELOOP_BRIDGE_HCI": f"tcp-client:{stage.transport}",
     }
-    return Child(name, module, arguments, environment, stage.log(name))
 
 
 def _tell(stage: Stage, clock: DomainClock) -> None:
