@@ -77,7 +77,9 @@ def write_unseen(
             recorded_at=now,
         )
         for pair in pairs
-        for row in pair.unseen
+        for row in {
+            (row.first, row.last, row.reason): row for row in pair.unseen
+        }.values()
     )
     stored = session.exec(
         select(NonMonitoredSpan).where(

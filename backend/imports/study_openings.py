@@ -26,12 +26,14 @@ ITEM = """jsonb_build_object('device_id', device_id, 'epoch', 0, 'sequence', seq
 
 WRITE = f"""
 WITH mine AS (
-    SELECT r.patient_id, r.device_id, r.regimen_id, o.sequence, o.uncertain, o.inside,
+    SELECT DISTINCT ON (o.pair, o.sequence) r.patient_id, r.device_id, r.regimen_id,
+        o.sequence, o.uncertain, o.inside,
         o.event_id, to_timestamp(o.instant / 1e6) AS at
     FROM rows(pair int, patient_id uuid, device_id uuid, regimen_id uuid)
     JOIN opening o USING (pair)
     WHERE NOT EXISTS (SELECT FROM device_record d WHERE d.device_id = r.device_id
-        AND d.epoch = 0 AND d.sequence = o.sequence)),
+        AND d.epoch = 0 AND d.sequence = o.sequence)
+    ORDER BY o.pair, o.sequence, o.instant),
 fresh AS (
     INSERT INTO device_record (device_id, epoch, sequence, payload_hash, status, item,
         received_at)

@@ -34,6 +34,9 @@ class Span:
     assignment_id: UUID | None = None
     changed: bool = False
 
+    def same(self, other: "Span") -> bool:
+        return (self.since, self.until) == (other.since, other.until)
+
     def overlaps(self, other: "Span") -> bool:
         return self.since < other.until and other.since < self.until
 
@@ -126,6 +129,10 @@ def _spans(
             for whose, span in by_device[row.monitor[1]]
             if span.overlaps(said)
         ]
+        said_before = [s for whose, s in own if whose == row.monitor and s.same(said)]
+        if said_before:
+            placed.add(id(said_before[0]))
+            continue
         objection = _objection(row, own, known, placed)
         if objection:
             refusals.refuse(file, row.line, objection)
@@ -150,8 +157,8 @@ def _objection(
         return "this monitor's data were of a person who has been erased"
     for whose, span in overlapping:
         if whose != row.monitor:
-            owner = quoted(whose[0])
-            return f"monitor {quoted(row.monitor[1])} is {owner}'s on some of its days"
+            monitor, owner = quoted(row.monitor[1]), quoted(whose[0])
+            return f"monitor {monitor} is in use by {owner} on some of its days"
         if id(span) in placed:
             return "an earlier row has this monitor on some of its days"
     if len(overlapping) > 1:
@@ -160,9 +167,8 @@ def _objection(
 
 
 def _change(stored: Span, said: Span) -> None:
-    if (stored.since, stored.until) != (said.since, said.until):
-        stored.since, stored.until = said.since, said.until
-        stored.changed = True
+    stored.since, stored.until = said.since, said.until
+    stored.changed = True
 
 
 @dataclass(frozen=True, slots=True)
