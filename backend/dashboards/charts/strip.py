@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from markupsafe import Markup
 
@@ -81,7 +82,9 @@ def dose_strip(days: Sequence[StripDay]) -> Markup:
     return opening + columns + Markup("</svg>")
 
 
-def _column(day: StripDay, states: Sequence[DoseState], left: int) -> Markup:
+# A list of fifty has seven hundred columns, most of them alike.
+@lru_cache(maxsize=8192)
+def _column(day: StripDay, states: tuple[DoseState, ...], left: int) -> Markup:
     inset = (PITCH - MARK) // 2
     marks = Markup("").join(
         Markup(

@@ -118,7 +118,7 @@ def test_the_summary_tells_what_the_picture_shows() -> None:
 
     assert drawn(doses, [a_bin(1)]).summary == (
         "From 28 February 2026 to 3 March 2026: 1 missed, 1 unknown. "
-        "Heart rate between 65 and 79 a minute."
+        "Heart rate mostly between 65 and 79 a minute."
     )
 
 

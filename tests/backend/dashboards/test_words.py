@@ -1,0 +1,166 @@
+"""Prescriptions, reasons and addresses in words."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from analytics.records import Series
+from backend.dashboards.history import bins, stretch
+from backend.dashboards.regimen_words import regimen_sentence, timing_words
+from backend.dashboards.views import Need
+from backend.dashboards.words import because, masked, needs, quantity
+from backend.regimens.timing import (
+    AsNeeded,
+    ClockTimes,
+    Cycle,
+    DailyCount,
+    EveryHours,
+    Monthly,
+    Phase,
+    Taper,
+    Timing,
+    Weekday,
+    Weekdays,
+)
+from tests.builders import NOW
+
+ZURICH = "Europe/Zurich"
+EIGHT, TWENTY = time(8), time(20)
+ANCHOR = date(2026, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("timing", "said"),
+    [
+        (ClockTimes((EIGHT, TWENTY)), "every day at 08:00 and 20:00"),
+        (
+            Weekdays((EIGHT,), (Weekday.MON, Weekday.THU)),
+            "on Monday and Thursday at 08:00",
+        ),
+        (
+            Weekdays((EIGHT,), (Weekday.FRI,), 2, ANCHOR),
+            "on Friday of every second week at 08:00",
+        ),
+        (Monthly((EIGHT,), ANCHOR), "on day 5 of every month at 08:00"),
+        (DailyCount(2), "twice a day, at any time"),
+        (DailyCount(0), "no dose"),
+        (
+            Cycle(21, 7, ANCHOR, ClockTimes((EIGHT,))),
+            "every day at 08:00, 21 days on and 7 days off",
+        ),
+        (EveryHours(timedelta(hours=8), NOW), "every 8 hours"),
+        (
+            AsNeeded(4, timedelta(hours=4)),
+            "as needed, at most 4 in 24 hours and at least 4 hours apart",
+        ),
+        (
+            Taper(
+                (
+                    Phase(ClockTimes((EIGHT,)), ANCHOR, date(2026, 1, 11)),
+                    Phase(DailyCount(1), date(2026, 1, 12)),
+                )
+            ),
+            "every day at 08:00, from 5 January 2026, until 11 January 2026; "
+            "then once a day, at any time, from 12 January 2026",
+        ),
+    ],
+)
+def test_a_timing_reads_as_people_say_it(timing: Timing, said: str) -> None:
+    assert timing_words(timing) == said
+
+
+def test_a_prescription_is_one_sentence() -> None:
+    said = regimen_sentence(
+        "Exemplin 5 mg",
+        {"kind": "clock_times", "times": ["08:00"]},
+        Decimal(2),
+        "{tablet}",
+        since=NOW,
+        until=None,
+    )
+    assert said == "Exemplin 5 mg: 2 tablets every day at 08:00, since 4 March 2026."
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "said"),
+    [
+        (Decimal(1), "1", "1 piece"),
+        (Decimal("12.50"), "[iU]", "12.5 IU"),
+        (Decimal("0.5"), "mL", "0.5 mL"),
+        (None, None, ""),
+    ],
+)
+def test_an_amount_carries_its_unit(
+    amount: Decimal | None, unit: str | None, said: str
+) -> None:
+    assert quantity(amount, unit) == said
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "shown"),
+    [
+        ("sms", "+41791234567", "+41 ••• ••• 67"),
+        ("email", "rosa.keller@home.example", "r•••@home.example"),
+        ("webhook", "https://x.example", "ht•••"),
+    ],
+)
+def test_an_address_is_masked(channel: str, address: str, shown: str) -> None:
+    assert masked(channel, address) == shown
+
+
+def test_a_reason_says_what_and_how_bad() -> None:
+    reasons: list[dict[str, object]] = [
+        {"code": "alert_high", "count": 2, "points": 2000},
+        {"code": "missed", "count": 1, "points": 50},
+        {"code": "unknown", "count": 3, "points": 45},
+        {"code": "runs_out", "count": 0, "points": 120},
+    ]
+    assert needs(reasons, "Three doses missed") == (
+        Need("Three doses missed, and 1 more", "high"),
+        Need("1 dose missed in 14 days", "low"),
+        Need("3 doses unknown in 3 days"),
+        Need("Stock ends today", "medium"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ({"delay_s": 1800}, "Sent 30 min later unless the dose is recorded"),
+        ({"label": "unknown", "heard_until": None}, "The device was never heard"),
+        ({"cancelled": "dose_recorded"}, "Withdrawn: dose recorded"),
+        ({"expired": "its time was over"}, "Not sent: its time was over"),
+        (
+            {"dose_due_at": "2026-03-04T07:00:00+00:00"},
+            "Dose due Wed 4 Mar 08:00",
+        ),
+        ({}, ""),
+    ],
+)
+def test_why_a_message_went_or_not(why: dict[str, object], said: str) -> None:
+    assert because(why, ZURICH) == said
+
+
+def test_heart_rate_is_binned_from_local_midnight_and_gaps_stay_gaps() -> None:
+    start = datetime(2026, 3, 4, 5, tzinfo=UTC)  # 06:00 in Zurich
+    minutes = [0, 1, 2, 3 * 60]
+    times = [round((start + timedelta(minutes=n)).timestamp() * 1e6) for n in minutes]
+    series = Series(np.array(times), np.array([60.0, 70.0, 80.0, 90.0]))
+
+    made = bins(series, timedelta(hours=1), stretch(7, ZURICH, NOW).zone)
+
+    assert [(b.start, b.median) for b in made] == [
+        (start, 70.0),
+        (start + timedelta(hours=3), 90.0),
+    ]
+    assert made[0].low == pytest.approx(61)
+    assert made[0].until == start + timedelta(hours=1)
+
+
+def test_a_long_span_ends_with_the_local_day_so_that_its_drawing_is_reused() -> None:
+    one, later = (stretch(30, ZURICH, NOW + timedelta(hours=n)) for n in (0, 5))
+    assert one == later
+    assert one.last == datetime(2026, 3, 4, 23, tzinfo=UTC)
+    assert stretch(1, ZURICH, NOW).last == NOW + timedelta(hours=1)
