@@ -54,6 +54,7 @@ def word(
             "patients": array(row.patient_id for row in mine),
             "clinics": array(row.clinic_id for row in mine),
             "channels": array(row.channel for row in mine),
+            "addresses": array(row.address for row in mine),
             "regimens": array(row.params["regimen_id"] for row in mine),
             "occurrences": array(row.params["occurrence"] for row in mine),
             "now": now,
@@ -115,16 +116,22 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+# The number it was planned for, if it still is the patient's; otherwise their best.
 # A regimen in several boxes was heard as far as the one that was heard least.
 KNOWN = """
 SELECT q.message_id, d.label, d.due_at, d.zone,
     (SELECT p.language FROM patient_language AS p
      WHERE p.patient_id = q.patient_id AND p.effective_from <= %(now)s
      ORDER BY p.effective_from DESC LIMIT 1),
-    (SELECT c.address FROM contact_point AS c
-     WHERE c.patient_id = q.patient_id AND c.channel = q.channel
-       AND c.since <= %(now)s AND (c.until IS NULL OR c.until > %(now)s)
-     ORDER BY c.rank, c.since DESC LIMIT 1),
+    coalesce(
+        (SELECT c.address FROM contact_point AS c
+         WHERE c.patient_id = q.patient_id AND c.channel = q.channel
+           AND c.address = q.address
+           AND c.since <= %(now)s AND (c.until IS NULL OR c.until > %(now)s) LIMIT 1),
+        (SELECT c.address FROM contact_point AS c
+         WHERE c.patient_id = q.patient_id AND c.channel = q.channel
+           AND c.since <= %(now)s AND (c.until IS NULL OR c.until > %(now)s)
+         ORDER BY c.rank, c.since DESC LIMIT 1)),
     EXISTS (SELECT FROM consent AS s
      WHERE s.patient_id = q.patient_id AND s.purpose = 'reminders'
        AND s.recipient_id = q.clinic_id AND s.since <= %(now)s
@@ -132,8 +139,9 @@ SELECT q.message_id, d.label, d.due_at, d.zone,
     box.devices, box.heard_until
 FROM unnest(
         %(ids)s::uuid[], %(patients)s::uuid[], %(clinics)s::uuid[],
-        %(channels)s::text[], %(regimens)s::uuid[], %(occurrences)s::text[])
-     AS q(message_id, patient_id, clinic_id, channel, regimen_id, occurrence)
+        %(channels)s::text[], %(addresses)s::text[], %(regimens)s::uuid[],
+        %(occurrences)s::text[])
+     AS q(message_id, patient_id, clinic_id, channel, address, regimen_id, occurrence)
 LEFT JOIN scheduled_dose AS d ON d.patient_id = q.patient_id
     AND d.regimen_id = q.regimen_id AND d.occurrence = q.occurrence
 LEFT JOIN LATERAL (
