@@ -89,11 +89,15 @@ def scores(days: Days, values: Floats) -> Floats:
 
 
 def detect(history: History, now: datetime) -> list[Finding]:
-    """Return a finding when the newest two nights agree; nothing on stale data."""
+    """Return a finding when the newest two nights agree; nothing on stale data.
+
+    A day that has not ended is left out: before its night only waking hours are known.
+    """
     series = history.series.get(HEART_RATE)
     if series is None:
         return []
-    days, values = daily(series.between(now - LOOK_BACK, now), history.zone)
+    ended = _last_noon(now, history.zone)
+    days, values = daily(series.between(now - LOOK_BACK, ended), history.zone)
     if not len(days) or _ends(int(days[-1]), history.zone) < now - LATEST:
         return []
     score = float(scores(days, values)[-1])
@@ -146,6 +150,12 @@ def _lowest(bins: Days, medians: Floats) -> float | None:
 
 def _noon(day: date, zone: tzinfo) -> int:
     return microseconds(datetime.combine(day, NOON, tzinfo=zone)) // BIN
+
+
+def _last_noon(now: datetime, zone: tzinfo) -> datetime:
+    local = now.astimezone(zone)
+    day = local.date() if local.time() >= NOON else local.date() - DAY
+    return datetime.combine(day, NOON, tzinfo=zone)
 
 
 def _ends(day: int, zone: tzinfo) -> datetime:

@@ -30,10 +30,11 @@ def trigger(session: Session, seen: Sequence[Seen], *, now: datetime) -> set[UUI
 
     Where the patient has an open alert of that rule its finding is brought up to date
     instead: a repeat is no second alert, wakes no snoozed one, but may raise the
-    severity. The patients must be held.
+    severity. The same finding again changes nothing. The patients must be held.
     """
     if not seen:
         return set()
+    new = {uuid4(): one for one in seen}
     rows = fetch(
         session,
         """INSERT INTO alert AS a (patient_id, alert_id, clinic_id, rule, severity,
@@ -49,25 +50,25 @@ def trigger(session: Session, seen: Sequence[Seen], *, now: datetime) -> set[UUI
             severity = CASE WHEN array_position(:severities, excluded.severity)
                 > array_position(:severities, a.severity)
                 THEN excluded.severity ELSE a.severity END
-        RETURNING a.patient_id, a.alert_id, a.rule, a.repeats""",
+        WHERE a.finding <> excluded.finding
+        RETURNING a.patient_id, a.alert_id, a.rule""",
         [
             {
                 "patient_id": one.patient_id,
-                "alert_id": uuid4(),
+                "alert_id": alert_id,
                 "rule": one.rule,
                 "severity": one.severity,
                 "title": one.title,
                 "finding": dict(one.finding),
             }
-            for one in seen
+            for alert_id, one in new.items()
         ],
         now=now,
         severities=list(SEVERITIES),
     )
-    by = {(one.patient_id, one.rule): one for one in seen}
-    opened = [row for row in rows if row["repeats"] == 0]
+    opened = [row for row in rows if row["alert_id"] in new]
     for row in opened:
-        one = by[row["patient_id"], row["rule"]]
+        one = new[row["alert_id"]]
         log_event(session, row["patient_id"], row["alert_id"], "triggered", now=now)
         decide(
             session,

@@ -100,6 +100,14 @@ def test_is_quiet_without_a_change_a_baseline_or_fresh_data() -> None:
     assert detect(History(), START) == []
 
 
+def test_the_waking_hours_of_a_day_that_has_not_ended_are_no_night() -> None:
+    at = START + 35 * DAY
+    one_bad_night = minutes(40, steps=((at, 12.0), (at + DAY, 0.0)))
+    evening = at + DAY + 11 * HOUR
+
+    assert findings(one_bad_night.between(START, evening), evening) == []
+
+
 def lifesnaps(path: Path) -> list[Person]:
     days: dict[str, dict[int, float]] = defaultdict(dict)
     for row in rows(path):

@@ -53,6 +53,7 @@ def test_a_run_of_missed_doses_raises_one_alert(session: Session, world: World) 
     assert again == set()
     assert alerts(session) == [("doses-missed-in-a-row", "triggered", None)]
     assert count(session, "decision") == 1
+    assert fetch(session, "SELECT repeats FROM alert")[0]["repeats"] == 0
 
 
 def test_doses_that_arrive_late_take_the_alert_back(
