@@ -1,4 +1,4 @@
-"""A worker to be killed: `python -m tests.backend.outbox.crash_worker ADDRESS SPEED`.
+"""A worker to be killed: `crash_worker ADDRESS SPEED KIND`, KIND `ours` or `naive`.
 
 Real time runs SPEED times faster for it, so that leases and graces end soon.
 """
@@ -16,19 +16,20 @@ from notifications.channels.sms import SmsChannel
 from notifications.message import Channel
 from notifications.single_shot import SingleShot
 from tests.backend.outbox.phone import plain
+from tests.benchmarks.naive_sender import Naive
 from tests.builders import NOW
 from tests.notifications.fake_twilio import ACCOUNT, SENDER, TOKEN
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def main(address: str, speed: str) -> None:
+def main(address: str, speed: str, kind: str) -> None:
     def fast() -> datetime:
         return START + (real_now() - START) * float(speed)
 
     http = SingleShot(timeout=timedelta(seconds=5), at=address)
     sms = SmsChannel(Client(ACCOUNT, TOKEN, http_client=http), SENDER)
-    channels: dict[str, Channel] = {"sms": sms}
+    channels: dict[str, Channel] = {"sms": Naive(sms) if kind == "naive" else sms}
     while True:
         done = deliver(channels, now=NOW, real=fast, word=plain, batch=20)
         done += reconcile(channels, now=NOW, real=fast())

@@ -19,6 +19,21 @@ from tests.notifications.fake_twilio import Faults, Provider, serving
 
 pytestmark = pytest.mark.usefixtures("db")
 
+SPEED = 60.0  # of the workers' real time: a lease is a second, a grace two
+
+
+def a_provider(*, seed: int, post_takes_s: float) -> Provider:
+    """A provider as bad as they get; what it took shows within a minute of its time."""
+    faults = Faults(
+        rate_limited=0.05,
+        accepted_then_503=0.03,
+        accepted_then_disconnect=0.03,
+        visible_after_s=60 / SPEED,
+        takes_s=post_takes_s,
+        seed=seed,
+    )
+    return Provider(faults)
+
 
 def queue_reminders(count: int) -> set[str]:
     addresses = [f"+4179{number:07}" for number in range(count)]
@@ -35,16 +50,18 @@ def states() -> Counter[str]:
         return Counter(dict(rows.all()))
 
 
-def a_worker(address: str, speed: float) -> subprocess.Popen[bytes]:
+def a_worker(address: str, kind: str) -> subprocess.Popen[bytes]:
     module = "tests.backend.outbox.crash_worker"
-    command = [sys.executable, "-m", module, address, str(speed)]
+    command = [sys.executable, "-m", module, address, str(SPEED), kind]
     return subprocess.Popen(command, cwd=PROJECT)
 
 
-def drain(address: str, *, kills: int, seed: int, speed: float, limit_s: float) -> None:
+def drain(
+    address: str, *, kills: int, seed: int, limit_s: float, kind: str = "ours"
+) -> None:
     """Run two workers until nothing is open, killing one every little while."""
     chance = random.Random(seed)
-    workers = [a_worker(address, speed) for _ in range(2)]
+    workers = [a_worker(address, kind) for _ in range(2)]
     until = time.monotonic() + limit_s
     next_kill = time.monotonic() + 1.5
     try:
@@ -55,7 +72,7 @@ def drain(address: str, *, kills: int, seed: int, speed: float, limit_s: float) 
                 victim = chance.randrange(2)
                 workers[victim].kill()
                 workers[victim].wait()
-                workers[victim] = a_worker(address, speed)
+                workers[victim] = a_worker(address, kind)
                 kills -= 1
                 next_kill = time.monotonic() + chance.uniform(0.2, 1.2)
     finally:
@@ -67,19 +84,10 @@ def drain(address: str, *, kills: int, seed: int, speed: float, limit_s: float) 
 def nothing_lost_nothing_doubled(
     *, count: int, kills: int, seed: int, post_takes_s: float, limit_s: float
 ) -> None:
-    speed = 60.0
-    faults = Faults(
-        rate_limited=0.05,
-        accepted_then_503=0.03,
-        accepted_then_disconnect=0.03,
-        visible_after_s=60 / speed,
-        takes_s=post_takes_s,
-        seed=seed,
-    )
     addresses = queue_reminders(count)
-    provider = Provider(faults)
+    provider = a_provider(seed=seed, post_takes_s=post_takes_s)
     with serving(provider) as address:
-        drain(address, kills=kills, seed=seed, speed=speed, limit_s=limit_s)
+        drain(address, kills=kills, seed=seed, limit_s=limit_s)
 
     assert states() == {"sent": count}
     assert provider.per_recipient() == Counter(addresses)
@@ -93,6 +101,18 @@ def test_nothing_is_lost_or_doubled_when_workers_are_killed() -> None:
     with transaction() as session:
         outcomes = set(session.exec(select(MessageAttempt.outcome)))
     assert {"sent", "retry", "unknown"} <= outcomes
+
+
+@pytest.mark.slow
+def test_the_same_faults_make_a_naive_sender_double() -> None:
+    addresses = queue_reminders(100)
+    provider = a_provider(seed=2, post_takes_s=0.0)
+    with serving(provider) as address:
+        drain(address, kills=0, seed=2, limit_s=60, kind="naive")
+
+    got = provider.per_recipient()
+    assert got.keys() == addresses
+    assert got.total() > len(addresses)
 
 
 @pytest.mark.soak
