@@ -8,9 +8,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.clock import real_now
+from backend.dashboards.entrance import ErrorPage
 from backend.dashboards.frame import Frame
 from backend.dashboards.render import render
-from backend.dashboards.views import ErrorPage
 from backend.errors import MEDIA_TYPE
 
 TITLES = {

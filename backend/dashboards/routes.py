@@ -17,11 +17,11 @@ from backend.dashboards import (
     supply_routes,
 )
 from backend.dashboards.demo_accounts import PASSWORD, SIGN_INS
+from backend.dashboards.entrance import DemoAccount, SignInPage
 from backend.dashboards.errors import error_page, wants_page
 from backend.dashboards.frame import Frame, Role, home
 from backend.dashboards.render import render
 from backend.dashboards.show import Visiting
-from backend.dashboards.views import DemoAccount, SignInPage
 from backend.errors import MEDIA_TYPE, problem
 from backend.people.origin import local
 from backend.settings import settings

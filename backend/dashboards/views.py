@@ -13,45 +13,8 @@ from uuid import UUID
 from backend.dashboards.charts.chart import Chart
 from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.strip import StripDay
+from backend.dashboards.entrance import ErrorPage, SignInPage
 from backend.dashboards.frame import Link
-
-# ---------------------------------------------------------------- sign-in, errors
-
-
-@dataclass(frozen=True)
-class DemoAccount:
-    """A sign-in that a demonstration shows to everybody."""
-
-    label: str
-    login: str
-    password: str
-
-
-@dataclass(frozen=True)
-class SignInPage:
-    """`problem` says why the last try failed, the same for every cause but lockout."""
-
-    template: ClassVar[str] = "sign_in.html"
-    section: ClassVar[str] = "/sign-in"
-
-    problem: str | None = None
-    next_href: str = ""
-    accounts: tuple[DemoAccount, ...] = ()
-
-
-@dataclass(frozen=True)
-class ErrorPage:
-    """`title` says what happened, `advice` what to do; `reference` finds the log."""
-
-    template: ClassVar[str] = "error.html"
-    section: ClassVar[str] = ""
-
-    status: int
-    title: str
-    advice: str
-    reference: str | None = None
-    home_href: str = "/"
-
 
 # ---------------------------------------------------------------- clinician's list
 

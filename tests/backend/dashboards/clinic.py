@@ -1,5 +1,6 @@
 """A clinic with people who can sign in, and browsers to do it with."""
 
+import html
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -209,3 +210,9 @@ def audited(login: str, action: str) -> Sequence[AuditRow]:
             .where(Account.login == login, AuditRow.action == action)
             .order_by(col(AuditRow.recorded_at))
         ).all()
+
+
+def next_in(page: str) -> str | None:
+    """Return where a list goes on, None on its last page."""
+    found = re.search(r'href="([^"]+)" rel="next"', page)
+    return html.unescape(found.group(1)) if found else None

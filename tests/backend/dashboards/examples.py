@@ -13,16 +13,15 @@ from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.stock import StockLevel, stock
 from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.charts.timeline import timeline
+from backend.dashboards.entrance import DemoAccount, ErrorPage, SignInPage
 from backend.dashboards.frame import Frame, Link, Reader, Role
 from backend.dashboards.views import (
     AlertListPage,
     AlertPage,
     AlertRow,
     Choice,
-    DemoAccount,
     DeviceRow,
     DoseRow,
-    ErrorPage,
     Fact,
     FeedEntry,
     FeedPage,
@@ -35,7 +34,6 @@ from backend.dashboards.views import (
     PatientListPage,
     PatientPage,
     PatientRow,
-    SignInPage,
     Step,
     StockRow,
     TodayPage,

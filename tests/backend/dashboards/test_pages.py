@@ -1,6 +1,5 @@
 """The pages over HTTP, as each reader gets them."""
 
-import html
 import re
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -12,16 +11,14 @@ from sqlmodel import select
 from backend.alerts.tables import Alert
 from backend.database import transaction
 from backend.doses.tables import DoseEvent, Void
-from backend.feeds.append import append
 from backend.outbox.tables import OutboxMessage
-from backend.supply.tables import Reorder, Stock
 from tests import builders
 from tests.backend.dashboards.clinic import (
     Clinic,
     a_bridge_token,
     an_open_alert,
-    an_order,
     audited,
+    next_in,
     signed_in,
 )
 from tests.backend.ingest.world import opening
@@ -151,11 +148,6 @@ def test_the_list_goes_on_where_it_stopped_each_patient_once(
 
 def names_in(page: str) -> list[str]:
     return re.findall(r'<h2><a href="/patients/[^"]+">([^<]+)</a>', page)
-
-
-def next_in(page: str) -> str | None:
-    found = re.search(r'href="([^"]+)" rel="next"', page)
-    return html.unescape(found.group(1)) if found else None
 
 
 def test_the_list_is_searched_by_name_and_identifier(
@@ -348,107 +340,6 @@ def a_message(clinic: Clinic, n: int, state: str) -> OutboxMessage:
         reference="ABCDEF",
         created_at=clinic.now,
     )
-
-
-# ------------------------------------------------------------------ orders
-
-
-def test_an_order_goes_from_maker_to_patient_each_step_by_whose_it_is(
-    web: httpx.Client, clinic: Clinic
-) -> None:
-    with transaction() as session:
-        order_id = an_order(session, clinic)
-    move = f"/orders/{order_id}/move"
-    own = f"/patients/{clinic.patient_id}"
-    with (
-        signed_in(web, clinic.maker) as maker,
-        signed_in(web, clinic.clinician) as clinician,
-        signed_in(web, clinic.patient) as patient,
-    ):
-        page = maker.get("/orders").text
-        assert "Exemplin 5 mg" in page
-        assert "Keller" not in page
-        assert str(clinic.patient_id) not in page
-        assert maker.submit("/orders", move, state="delivered").status_code == 403
-        assert patient.submit("/today", move, state="shipped").status_code == 403
-        assert clinician.submit(own, move, state="shipped").status_code == 403
-        assert maker.submit("/orders", move, state="acknowledged").status_code == 200
-        assert maker.submit("/orders", move, state="shipped").status_code == 200
-        feed = maker.get("/feed").text
-        assert "shipped: 2 packs of Exemplin 5 mg" in feed
-        assert "It has arrived" in patient.get("/today").text
-        assert patient.submit("/today", move, state="delivered").status_code == 200
-        assert "delivered: 2 packs" in maker.get("/feed").text
-    with transaction() as session:
-        assert session.exec(select(Reorder.state)).all() == ["delivered"]
-        assert session.exec(select(Stock)).one().on_hand == 60
-
-
-def test_a_proposed_order_waits_for_the_clinic_and_is_unknown_to_the_maker(
-    web: httpx.Client, clinic: Clinic
-) -> None:
-    with transaction() as session:
-        order_id = an_order(session, clinic, "proposed")
-    move, own = f"/orders/{order_id}/move", f"/patients/{clinic.patient_id}"
-    with (
-        signed_in(web, clinic.maker) as maker,
-        signed_in(web, clinic.clinician) as clinician,
-    ):
-        assert "Exemplin" not in maker.get("/orders").text
-        assert maker.submit("/orders", move, state="acknowledged").status_code == 404
-        assert clinician.submit(own, move, state="placed").status_code == 200
-        assert "Exemplin" in maker.get("/orders").text
-
-
-def test_the_feed_page_goes_back_by_cursor_and_names_no_one_elses_rows(
-    web: httpx.Client, clinic: Clinic
-) -> None:
-    world = clinic.world
-    with transaction() as session:
-        for n in range(3):
-            body = {
-                "reorder_id": f"{n}2345678-0000",
-                "state": "placed",
-                "packs": 1,
-                "product": f"Drug {n}",
-            }
-            to = world.manufacturer.organization_id if n else uuid4()
-            append(session, "reorders", to, str(n), body, now=clinic.now)
-    with signed_in(web, clinic.maker) as browser:
-        page = browser.get("/feed?limit=1").text
-        assert "Drug 2" in page
-        following = next_in(page)
-        assert following
-        rest = browser.get(following).text
-    assert "Drug 1" in rest
-    assert "Drug 0" not in page + rest
-
-
-# ------------------------------------------------------------------ the patient
-
-
-def test_a_patient_reports_a_dose_once_however_often_they_press(
-    web: httpx.Client, clinic: Clinic
-) -> None:
-    due = clinic.now - timedelta(hours=2)
-    form = {
-        "regimen": clinic.world.regimen.regimen_id,
-        "occurrence": f"{due:%Y-%m-%dT%H:%M}",
-        "when": "due",
-    }
-    with signed_in(web, clinic.patient) as browser:
-        first, second = (
-            browser.submit("/today", "/today/report", **form) for _ in range(2)
-        )
-        assert "Your dose is recorded." in first.text
-        assert "said so" in second.text
-        nonsense = browser.submit(
-            "/today", "/today/report", **form | {"occurrence": "never"}
-        )
-        assert nonsense.status_code == 404
-    with transaction() as session:
-        event = session.exec(select(DoseEvent)).one()
-    assert (event.evidence, event.occurred_at) == ("self_reported", due)
 
 
 # ------------------------------------------------------------------ refusals

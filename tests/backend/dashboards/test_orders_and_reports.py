@@ -1,0 +1,108 @@
+"""Orders from hand to hand, and what patients report, over HTTP."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx
+from sqlmodel import select
+
+from backend.database import transaction
+from backend.doses.tables import DoseEvent
+from backend.feeds.append import append
+from backend.supply.tables import Reorder, Stock
+from tests.backend.dashboards.clinic import Clinic, an_order, next_in, signed_in
+
+
+def test_an_order_goes_from_maker_to_patient_each_step_by_whose_it_is(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    with transaction() as session:
+        order_id = an_order(session, clinic)
+    move = f"/orders/{order_id}/move"
+    own = f"/patients/{clinic.patient_id}"
+    with (
+        signed_in(web, clinic.maker) as maker,
+        signed_in(web, clinic.clinician) as clinician,
+        signed_in(web, clinic.patient) as patient,
+    ):
+        page = maker.get("/orders").text
+        assert "Exemplin 5 mg" in page
+        assert "Keller" not in page
+        assert str(clinic.patient_id) not in page
+        assert maker.submit("/orders", move, state="delivered").status_code == 403
+        assert patient.submit("/today", move, state="shipped").status_code == 403
+        assert clinician.submit(own, move, state="shipped").status_code == 403
+        assert maker.submit("/orders", move, state="acknowledged").status_code == 200
+        assert maker.submit("/orders", move, state="shipped").status_code == 200
+        feed = maker.get("/feed").text
+        assert "shipped: 2 packs of Exemplin 5 mg" in feed
+        assert "It has arrived" in patient.get("/today").text
+        assert patient.submit("/today", move, state="delivered").status_code == 200
+        assert "delivered: 2 packs" in maker.get("/feed").text
+    with transaction() as session:
+        assert session.exec(select(Reorder.state)).all() == ["delivered"]
+        assert session.exec(select(Stock)).one().on_hand == 60
+
+
+def test_a_proposed_order_waits_for_the_clinic_and_is_unknown_to_the_maker(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    with transaction() as session:
+        order_id = an_order(session, clinic, "proposed")
+    move, own = f"/orders/{order_id}/move", f"/patients/{clinic.patient_id}"
+    with (
+        signed_in(web, clinic.maker) as maker,
+        signed_in(web, clinic.clinician) as clinician,
+    ):
+        assert "Exemplin" not in maker.get("/orders").text
+        assert maker.submit("/orders", move, state="acknowledged").status_code == 404
+        assert clinician.submit(own, move, state="placed").status_code == 200
+        assert "Exemplin" in maker.get("/orders").text
+
+
+def test_the_feed_page_goes_back_by_cursor_and_names_no_one_elses_rows(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    world = clinic.world
+    with transaction() as session:
+        for n in range(3):
+            body = {
+                "reorder_id": f"{n}2345678-0000",
+                "state": "placed",
+                "packs": 1,
+                "product": f"Drug {n}",
+            }
+            to = world.manufacturer.organization_id if n else uuid4()
+            append(session, "reorders", to, str(n), body, now=clinic.now)
+    with signed_in(web, clinic.maker) as browser:
+        page = browser.get("/feed?limit=1").text
+        assert "Drug 2" in page
+        following = next_in(page)
+        assert following
+        rest = browser.get(following).text
+    assert "Drug 1" in rest
+    assert "Drug 0" not in page + rest
+
+
+def test_a_patient_reports_a_dose_once_however_often_they_press(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    due = clinic.now - timedelta(hours=2)
+    form = {
+        "regimen": clinic.world.regimen.regimen_id,
+        "occurrence": f"{due:%Y-%m-%dT%H:%M}",
+        "when": "due",
+    }
+    with signed_in(web, clinic.patient) as browser:
+        first, second = (
+            browser.submit("/today", "/today/report", **form) for _ in range(2)
+        )
+        assert "Your dose is recorded." in first.text
+        assert "said so" in second.text
+        nonsense = browser.submit(
+            "/today", "/today/report", **form | {"occurrence": "never"}
+        )
+        assert nonsense.status_code == 404
+    with transaction() as session:
+        event = session.exec(select(DoseEvent)).one()
+    assert (event.evidence, event.occurred_at) == ("self_reported", due)
