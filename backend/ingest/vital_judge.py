@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import isfinite
+from typing import NamedTuple
 from uuid import UUID
 
 from backend.ingest.vital_items import SegmentItem
@@ -15,8 +16,7 @@ EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # there was nothing to wear before
 LIVE_WITHIN = timedelta(minutes=15)
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """Whose samples: the patient, and the source they come from."""
 
     patient_id: UUID
@@ -46,8 +46,7 @@ class Window:
         return "impossible_time" if first < self.first else None
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(NamedTuple):
     """When the samples of a segment were: step or offsets, and in which order.
 
     `order` are the places of the sent values to take; None means as they came.

@@ -1,8 +1,7 @@
 """Whose samples a sender may bring: his clinic's devices and, in a cloud, patients."""
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -32,6 +31,7 @@ WITH held AS MATERIALIZED (
 """
 
 FOR_EVER = 2**62
+Served = tuple[UUID, UUID, datetime, datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Span:
 
     since: int
     until: int
-    patient_id: UUID
+    owner: Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,50 +61,38 @@ class Owners:
     patients: Collection[UUID]
     sources: Mapping[str, int]
 
-    def of(self, item: Origin, first: int, last: int) -> Owner | Refusal:
-        """Return whose the samples from `first` to `last` are.
-
-        Those of a device belong to whom it served at the first; a run that goes on
-        after that is nobody's.
-        """
-        device_id = item.get("device_id")
-        if device_id is not None and self.knows(item):
-            return self._of_device(device_id, first, last)
-        patient_id, source = item.get("patient_id"), item.get("source", "")
-        if patient_id is None or not self.knows(item):
-            return self.stranger(item)
-        return Owner(patient_id, self.sources[source])
-
-    def stranger(self, item: Origin) -> Refusal:
-        """Return what is said of an item that the sender may not bring."""
+    def claim(self, item: Origin) -> Owner | list[Span] | Refusal:
+        """Return whose an item is, whom its device served when, or why not."""
         if not complete(item):
-            return Refusal(
-                "rejected", "malformed", detail="device_id, or patient_id and source"
-            )
-        return Refusal(
-            "rejected", "unknown_device" if "device_id" in item else "not_authorised"
-        )
+            detail = "device_id, or patient_id and source"
+            return Refusal("rejected", "malformed", detail=detail)
+        device_id = item.get("device_id")
+        if device_id is not None:
+            found = self.spans.get(device_id)
+            return Refusal("rejected", "unknown_device") if found is None else found
+        patient_id, source = item.get("patient_id"), item.get("source", "")
+        if patient_id is None or patient_id not in self.patients:
+            return Refusal("rejected", "not_authorised")
+        source_id = self.sources.get(source)
+        if source_id is None:
+            return Refusal("rejected", "not_authorised")
+        return Owner(patient_id, source_id)
 
-    def _of_device(self, device_id: UUID, first: int, last: int) -> Owner | Refusal:
-        spans = self.spans[device_id]
+    def at(self, spans: list[Span], first: int, last: int) -> Owner | Refusal:
+        """Return whose the samples of a device from `first` to `last` are.
+
+        Those of the patient it served at the first; a run that goes on after that is
+        nobody's.
+        """
         place = bisect_right(spans, first, key=_since) - 1
         if place < 0 or first >= spans[place].until:
             return Refusal("quarantined", "unassigned")
         span = spans[place]
         if last >= span.until:
-            return Refusal("quarantined", "beyond_assignment", span.patient_id)
-        if span.patient_id not in self.patients:
+            return Refusal("quarantined", "beyond_assignment", span.owner.patient_id)
+        if span.owner.patient_id not in self.patients:
             return Refusal("rejected", "not_authorised")  # erased
-        return Owner(span.patient_id, self.sources[device_source(device_id)])
-
-    def knows(self, item: Origin) -> bool:
-        """Return whether the sender may bring anything of this origin."""
-        if not complete(item):
-            return False
-        if "device_id" in item:
-            return item["device_id"] in self.spans
-        of_cloud = item.get("source", "") in self.sources
-        return of_cloud and item.get("patient_id") in self.patients
+        return span.owner
 
 
 def find_owners(session: Session, origins: Iterable[Origin], by: Sender) -> Owners:
@@ -119,11 +107,32 @@ def find_owners(session: Session, origins: Iterable[Origin], by: Sender) -> Owne
             patients.add(origin.get("patient_id") or UUID(int=0))
             names.add(origin.get("source", ""))
     mine = lock(session, devices, clinic_id=by.clinic_id) if devices else ()
-    spans = _spans(session, mine)
-    patients |= {span.patient_id for of in spans.values() for span in of}
+    names |= {device_source(device_id) for device_id in mine}
+    served = _served(session, mine)
+    patients |= {patient_id for _, patient_id, _, _ in served}
     held = _hold(session, patients, by.clinic_id)
-    names |= {device_source(device_id) for device_id in spans}
-    return Owners(spans, held, source_ids(session, by.clinic_id, names))
+    sources = source_ids(session, by.clinic_id, names)
+    return Owners(_spans(mine, served, sources), held, sources)
+
+
+def _served(session: Session, devices: Collection[UUID]) -> Sequence[Served]:
+    if not devices:
+        return ()
+    asked = (uuid_array(devices),)
+    rows = session.connection().exec_driver_sql(SPANS, asked)
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def _spans(
+    devices: Collection[UUID], served: Sequence[Served], sources: Mapping[str, int]
+) -> dict[UUID, list[Span]]:
+    """Return whom each device served, in order of time."""
+    spans: dict[UUID, list[Span]] = {device_id: [] for device_id in devices}
+    for device_id, patient_id, since, until in served:
+        end = FOR_EVER if until is None else milliseconds(until)
+        owner = Owner(patient_id, sources[device_source(device_id)])
+        spans[device_id].append(Span(milliseconds(since), end, owner))
+    return spans
 
 
 def _hold(session: Session, patients: set[UUID], clinic_id: UUID) -> set[UUID]:
@@ -143,21 +152,6 @@ def complete(item: Origin) -> bool:
     source = item.get("source", "")
     usable = bool(source) and "\0" not in source and not source.startswith(DEVICE)
     return "patient_id" in item and usable
-
-
-def _spans(session: Session, devices: Collection[UUID]) -> dict[UUID, list[Span]]:
-    if not devices:
-        return {}
-    spans: defaultdict[UUID, list[Span]] = defaultdict(list)
-    rows = session.connection().exec_driver_sql(SPANS, (uuid_array(devices),))
-    for device_id, patient_id, since, until in rows:
-        spans[device_id].append(_span(since, until, patient_id))
-    return {device_id: spans[device_id] for device_id in devices}
-
-
-def _span(since: datetime, until: datetime | None, patient_id: UUID) -> Span:
-    end = FOR_EVER if until is None else milliseconds(until)
-    return Span(milliseconds(since), end, patient_id)
 
 
 def _since(span: Span) -> int:

@@ -53,16 +53,20 @@ def sort_segments(items: Items[SegmentItem], owners: Owners, window: Window) -> 
 
 
 def _judge(item: SegmentItem, owners: Owners, window: Window) -> Segment | Refusal:
+    claim = owners.claim(item)
+    if isinstance(claim, Refusal):
+        return claim
     times = times_of(item)
     if times is None or "\0" in item["id"]:
-        return _malformed(item, owners, "id" if times else "step or offsets")
-    if not owners.knows(item):
-        return owners.stranger(item)
+        why = "id" if times else "step or offsets"
+        return Refusal("quarantined", "malformed", detail=why)
     last = times.last_ms(len(item["values"]))
     objection = window.objection(times.start_ms, last)
     if objection is not None:
         return Refusal("quarantined", objection)
-    owner = owners.of(item, times.start_ms, last)
+    owner = (
+        claim if isinstance(claim, Owner) else owners.at(claim, times.start_ms, last)
+    )
     if isinstance(owner, Refusal):
         return owner
     judged = segment_of(item, times, owner, window)
@@ -72,7 +76,7 @@ def _judge(item: SegmentItem, owners: Owners, window: Window) -> Segment | Refus
 
 
 def _malformed(origin: Origin | None, owners: Owners, why: str) -> Refusal:
-    ours = origin is not None and owners.knows(origin)
+    ours = origin is not None and not isinstance(owners.claim(origin), Refusal)
     return Refusal("quarantined" if ours else "rejected", "malformed", detail=why)
 
 
@@ -124,14 +128,13 @@ def gather(items: Items[SampleItem], owners: Owners, window: Window) -> Gathered
     """Return the samples put together as segments, one or a few a series."""
     done = Gathered()
     for kind, samples in _by_kind(items).items():
-        first = items.good[samples[0][1]]
-        vital = known_vital(kind[3], kind[4])
-        if isinstance(vital, str):
-            _refuse_kind(done, samples, vital, items, owners, first)
-            continue
-        for owner, run in _by_owner(samples, first, owners):
+        for owner, run in _by_owner(samples, items.good[samples[0][1]], owners):
+            vital = known_vital(kind[3], kind[4])
             if isinstance(owner, Refusal):
                 done.refuse([place for _, place, _ in run], owner, items)
+            elif isinstance(vital, str):
+                refusal = Refusal("quarantined", vital, owner.patient_id)
+                done.refuse([place for _, place, _ in run], refusal, items)
             else:
                 _gather_run(done, run, owner, vital, window, items, live=kind[5])
     for place, broken in items.broken.items():
@@ -164,14 +167,17 @@ def _by_owner(
     samples: list[Sample], first: SampleItem, owners: Owners
 ) -> list[tuple[Owner | Refusal, list[Sample]]]:
     """Return runs of samples in order of time, each of one patient or of none."""
+    claim = owners.claim(first)
     if len(samples) > 1:
         samples.sort()
-    whole = owners.of(first, samples[0][0], samples[-1][0])
-    if isinstance(whole, Owner) or "device_id" not in first:
+    if isinstance(claim, Owner | Refusal):
+        return [(claim, samples)]
+    whole = owners.at(claim, samples[0][0], samples[-1][0])
+    if isinstance(whole, Owner):
         return [(whole, samples)]
     runs: list[tuple[Owner | Refusal, list[Sample]]] = []
     for sample in samples:  # the device changed hands somewhere in between
-        owner = owners.of(first, sample[0], sample[0])
+        owner = owners.at(claim, sample[0], sample[0])
         if runs and runs[-1][0] == owner:
             runs[-1][1].append(sample)
         else:
@@ -221,23 +227,6 @@ def _gather_run(
                     is_live,
                 )
             )
-
-
-def _refuse_kind(
-    done: Gathered,
-    samples: list[Sample],
-    reason: str,
-    items: Items[SampleItem],
-    owners: Owners,
-    first: SampleItem,
-) -> None:
-    known = owners.knows(first)
-    refusal = (
-        Refusal("quarantined", reason, first.get("patient_id"))
-        if known
-        else owners.stranger(first)
-    )
-    done.refuse([place for _, place, _ in samples], refusal, items)
 
 
 def _held(refusal: Refusal, item: Origin | Broken, text: str) -> Held:

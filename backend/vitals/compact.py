@@ -53,7 +53,7 @@ def compact(now: datetime) -> int:  # noqa: ARG001 - a job; what is due is in th
         claimed = session.connection().execute(
             text(CLAIM), {"fragments": FRAGMENTS, "batch": BATCH}
         )
-        due = [((row[0], row[1], row[2]), row[3]) for row in claimed]
+        due = [((row[0].int, row[1], row[2]), row[3]) for row in claimed]
         if due:
             _merge(session, due)
     return len(due)
@@ -100,7 +100,7 @@ def _open_rows(
 
 def _row(found: tuple[Any, ...]) -> Row:
     patient_id, source_id, code, unit, recorded_at, *stored = found
-    return Row((patient_id, source_id, code), unit, piece_of(*stored), recorded_at)
+    return Row((patient_id.int, source_id, code), unit, piece_of(*stored), recorded_at)
 
 
 def _runs(rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -101,7 +101,12 @@ class IntegersLoader(Loader):
 
 def uuid_array(ids: Iterable[UUID]) -> str:
     """Return a PostgreSQL array literal; twenty times faster than adapting a list."""
-    return "{" + ",".join([f"{one.int:032x}" for one in ids]) + "}"
+    return patient_array(one.int for one in ids)
+
+
+def patient_array(numbers: Iterable[int]) -> str:
+    """Return the array literal of the UUIDs that have these numbers."""
+    return "{" + ",".join([f"{number:032x}" for number in numbers]) + "}"
 
 
 def number_array(numbers: Iterable[float]) -> str:
@@ -115,12 +120,12 @@ def text_array(texts: Iterable[str]) -> str:
 
 
 def _row(row: Row) -> list[bytes]:
-    patient_id, source_id, code = row.series
+    patient, source_id, code = row.series
     piece = row.piece
     recorded = (milliseconds(row.recorded_at) - POSTGRES_EPOCH_MS) * 1000
     start = (piece.start_ms - POSTGRES_EPOCH_MS) * 1000
     return [
-        HEAD.pack(10, 16, patient_id.bytes),
+        HEAD.pack(10, 16, patient.to_bytes(16, "big")),
         _text(code),
         TIMES.pack(4, source_id, 8, start, 8, recorded),
         _text(row.unit),

@@ -79,12 +79,16 @@ def web(at: Addresses) -> Generator[tuple[str, int, int]]:
     """One web process on this database: host, port, process id."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    command = ["-m", "uvicorn", "backend.app:create_app", "--factory"]
-    quiet = ["--log-level", "warning", "--no-access-log"]
+    settings = {
+        "DOSELOOP_DATABASE_URL": at.app.render_as_string(),
+        "DOSELOOP_PORT": str(port),
+    }
     process = subprocess.Popen(
-        [sys.executable, *command, *quiet, "--port", str(port)],
+        [sys.executable, "-m", "backend", "serve"],
         cwd=PROJECT,
-        env={**os.environ, "DOSELOOP_DATABASE_URL": at.app.render_as_string()},
+        env={**os.environ, **settings},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         _until_answering(port, process)

@@ -1,12 +1,12 @@
 """Vitals through the whole ingest path: segments, and plain samples.
 
 Random values over many patients, one web process, synchronous_commit on, state, audit
-and screening on; then everything is read back and compared with what was sent.
+and screening on; then everything is read back and compared with what was sent. Each
+sender has patients of its own, as bridges and clouds do, and sends in order of time.
 """
 
 import http.client
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +29,8 @@ from backend.vitals.read import read
 from backend.vitals.rows import driver_cursor
 from tests.benchmarks.machine import Machine, machine, web
 
-PATIENTS = 2000
-CLIENTS = 4  # connections of the client, each with one request under way
+PATIENTS = 4000
+SENDERS = 4  # connections, each with one request under way
 SEGMENT_REQUESTS, SEGMENTS, LENGTH = 400, 100, 60
 SAMPLE_REQUESTS, SAMPLES = 60, 1000
 SHARE_OF_COPY, SAMPLES_PER_CPU_SECOND = 0.08, 25_000
@@ -112,7 +112,7 @@ def _samples(
 def _measured(
     at: Machine, pid: int, post: Callable[[Sequence[bytes]], int], load: Load
 ) -> Spent:
-    warm, rest = load.bodies[:10], load.bodies[10:]
+    warm, rest = load.bodies[: 4 * SENDERS], load.bodies[4 * SENDERS :]
     post(warm)
     cpu, began = at.cpu_seconds(pid), time.perf_counter()
     new = post(rest)
@@ -132,7 +132,7 @@ def _segment_load(patients: Sequence[UUID]) -> Load:
     for number in range(SEGMENT_REQUESTS):
         start = first + timedelta(seconds=LENGTH * number)
         segments: list[dict[str, object]] = []
-        for patient_id in chance.sample(patients, SEGMENTS):
+        for patient_id in chance.sample(_of_sender(patients, number), SEGMENTS):
             values = [chance.randrange(450, 1600) / 10 for _ in range(LENGTH)]
             segments.append(
                 {
@@ -159,7 +159,7 @@ def _sample_load(patients: Sequence[UUID], each: int) -> Load:
     times, total = 0, 0.0
     for number in range(SAMPLE_REQUESTS):
         samples: list[dict[str, object]] = []
-        wearing = chance.sample(patients, each)
+        wearing = chance.sample(_of_sender(patients, number), each)
         for place in range(SAMPLES):
             second = 60 * number * SAMPLES // each + place // each
             at = first + timedelta(seconds=second)
@@ -182,22 +182,29 @@ def _sample_load(patients: Sequence[UUID], each: int) -> Load:
 
 def _post_all(host: str, port: int, token: str, bodies: Sequence[bytes]) -> int:
     """Send all requests over a few connections; return how many samples were new."""
-    local = threading.local()
     head = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
-    def post(body: bytes) -> int:
-        if not hasattr(local, "connection"):
-            local.connection = http.client.HTTPConnection(host, port)
-        local.connection.request("POST", "/v1/vitals", body, head)
-        answer = local.connection.getresponse()
-        said = orjson.loads(answer.read())
-        if answer.status != 200:
-            raise AssertionError(f"{answer.status}: {said}")
-        runs = sum(one["stored"] for one in said["segments"])
-        return runs + said["samples"]["new"]
+    def post(of_sender: Sequence[bytes]) -> int:
+        connection = http.client.HTTPConnection(host, port)
+        new = 0
+        for body in of_sender:
+            connection.request("POST", "/v1/vitals", body, head)
+            answer = connection.getresponse()
+            said = orjson.loads(answer.read())
+            if answer.status != 200:
+                raise AssertionError(f"{answer.status}: {said}")
+            new += sum(one["stored"] for one in said["segments"])
+            new += said["samples"]["new"]
+        connection.close()
+        return new
 
-    with ThreadPoolExecutor(CLIENTS) as threads:
-        return sum(threads.map(post, bodies))
+    with ThreadPoolExecutor(SENDERS) as threads:
+        return sum(threads.map(post, [bodies[at::SENDERS] for at in range(SENDERS)]))
+
+
+def _of_sender(patients: Sequence[UUID], number: int) -> Sequence[UUID]:
+    """The patients of whoever sends the request of this number."""
+    return patients[number % SENDERS :: SENDERS]
 
 
 def _read_back() -> tuple[int, float]:
