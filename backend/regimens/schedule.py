@@ -71,6 +71,7 @@ def materialise(
         )
         missing += _settle(session, whose, plan, rows, now=now, made=made)
     made.new = _insert(session, missing)
+    session.flush()  # whoever plans reminders from these rows asks the database
     return made
 
 
