@@ -29,7 +29,7 @@ DUE = int(os.environ.get("BENCH_DUE", "100000"))
 FUTURE = int(os.environ.get("BENCH_FUTURE", "1000000"))
 BATCH = int(os.environ.get("BENCH_BATCH", "500"))
 WORKERS = 2
-START_UP = timedelta(seconds=6)
+START_UP = timedelta(seconds=20)
 BOUND = 2.0
 TOMORROW = EIGHT + timedelta(hours=12)
 
