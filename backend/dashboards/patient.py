@@ -1,8 +1,9 @@
 """One patient's page: the clinician's, and the patient's own record."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import RowMapping
 
@@ -16,7 +17,6 @@ from backend.dashboards.history import (
     timeline_of,
 )
 from backend.dashboards.messages import MESSAGE_COLUMNS, message_row
-from backend.dashboards.regimen_words import regimen_sentence
 from backend.dashboards.supplies import (
     orders_of,
     stock_chart,
@@ -44,6 +44,8 @@ from backend.dashboards.words import (
 )
 from backend.errors import NotFound
 from backend.people.readers import Reader
+from backend.regimens.timing_json import from_json
+from backend.regimens.wording import sentence
 
 AHEAD = timedelta(hours=72)
 SILENT_AFTER = timedelta(hours=48)
@@ -74,7 +76,7 @@ def patient_page(
         identifier=person["identifier"] or "",
         born_on=person["birth_date"],
         zone=zone,
-        regimens=_regimens(sight, patient_id),
+        regimens=_regimens(sight, patient_id, ZoneInfo(zone)),
         needs=needs(person["needs"] or ()),
         strip=strip_days(person["strip"] or ()),
         ranges=tuple(
@@ -134,7 +136,8 @@ def _person(sight: Sight, patient_id: UUID) -> RowMapping:
     return found
 
 
-def _regimens(sight: Sight, patient_id: UUID) -> tuple[str, ...]:
+def _regimens(sight: Sight, patient_id: UUID, zone: ZoneInfo) -> tuple[str, ...]:
+    today = sight.now.astimezone(zone).date()
     rows = sight.rows(
         """DISTINCT ON (v.regimen_id) v.timing, v.amount, v.unit, v.effective_from,
         v.until, COALESCE(p.name, initcap(g.drug)) AS name""",
@@ -148,16 +151,18 @@ def _regimens(sight: Sight, patient_id: UUID) -> tuple[str, ...]:
         order="v.regimen_id, v.version DESC",
         given={"patient": patient_id},
     )
-    return tuple(
-        regimen_sentence(
-            row["name"],
-            row["timing"],
-            row["amount"],
-            row["unit"],
-            since=row["effective_from"],
-            until=row["until"],
-        )
-        for row in rows
+    return tuple(f"{row['name']}: {_prescribed(row, zone, today)}." for row in rows)
+
+
+def _prescribed(row: RowMapping, zone: ZoneInfo, today: date) -> str:
+    return sentence(
+        from_json(row["timing"]),
+        zone=zone,
+        amount=row["amount"],
+        unit=row["unit"],
+        start=row["effective_from"].astimezone(zone).date(),
+        end=row["until"] and row["until"].astimezone(zone).date(),
+        today=today,
     )
 
 

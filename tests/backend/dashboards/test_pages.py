@@ -232,7 +232,7 @@ def test_a_dose_that_was_posted_stands_on_the_page_and_can_be_declared_void(
     with signed_in(web, clinic.clinician) as browser:
         page = browser.get(path).text
         assert "1 on time" in page
-        assert "Exemplin 5 mg: 1 piece every day at 08:00" in page
+        assert "Exemplin 5 mg: 1 dose, mornings at 08:00" in page
         answer = browser.submit(
             path, f"{path}/doses/{event_id}/void", reason="Opened by the nurse"
         )

@@ -8,79 +8,13 @@ import pytest
 
 from analytics.records import Series
 from backend.dashboards.history import bins, stretch
-from backend.dashboards.regimen_words import regimen_sentence, timing_words
 from backend.dashboards.views import Need
 from backend.dashboards.words import because, masked, needs, quantity
-from backend.regimens.timing import (
-    AsNeeded,
-    ClockTimes,
-    Cycle,
-    DailyCount,
-    EveryHours,
-    Monthly,
-    Phase,
-    Taper,
-    Timing,
-    Weekday,
-    Weekdays,
-)
 from tests.builders import NOW
 
 ZURICH = "Europe/Zurich"
 EIGHT, TWENTY = time(8), time(20)
 ANCHOR = date(2026, 1, 5)
-
-
-@pytest.mark.parametrize(
-    ("timing", "said"),
-    [
-        (ClockTimes((EIGHT, TWENTY)), "every day at 08:00 and 20:00"),
-        (
-            Weekdays((EIGHT,), (Weekday.MON, Weekday.THU)),
-            "on Monday and Thursday at 08:00",
-        ),
-        (
-            Weekdays((EIGHT,), (Weekday.FRI,), 2, ANCHOR),
-            "on Friday of every second week at 08:00",
-        ),
-        (Monthly((EIGHT,), ANCHOR), "on day 5 of every month at 08:00"),
-        (DailyCount(2), "twice a day, at any time"),
-        (DailyCount(0), "no dose"),
-        (
-            Cycle(21, 7, ANCHOR, ClockTimes((EIGHT,))),
-            "every day at 08:00, 21 days on and 7 days off",
-        ),
-        (EveryHours(timedelta(hours=8), NOW), "every 8 hours"),
-        (
-            AsNeeded(4, timedelta(hours=4)),
-            "as needed, at most 4 in 24 hours and at least 4 hours apart",
-        ),
-        (
-            Taper(
-                (
-                    Phase(ClockTimes((EIGHT,)), ANCHOR, date(2026, 1, 11)),
-                    Phase(DailyCount(1), date(2026, 1, 12)),
-                )
-            ),
-            "every day at 08:00, from 5 January 2026, until 11 January 2026; "
-            "then once a day, at any time, from 12 January 2026",
-        ),
-    ],
-)
-def test_a_timing_reads_as_people_say_it(timing: Timing, said: str) -> None:
-    assert timing_words(timing) == said
-
-
-def test_a_prescription_is_one_sentence() -> None:
-    said = regimen_sentence(
-        "Exemplin 5 mg",
-        {"kind": "clock_times", "times": ["08:00"]},
-        Decimal(2),
-        "{tablet}",
-        since=NOW,
-        until=None,
-    )
-    assert said == "Exemplin 5 mg: 2 tablets every day at 08:00, since 4 March 2026."
 
 
 @pytest.mark.parametrize(
