@@ -104,15 +104,21 @@ def _fresh(
     segments: Sequence[Segment], outcomes: Sequence[Outcome]
 ) -> dict[tuple[UUID, str], Latest]:
     """Return the latest new sample of each patient and code."""
-    latest: dict[tuple[UUID, str], tuple[int, float, str]] = {}
+    latest: dict[tuple[int, str], tuple[int, float, Segment]] = {}
     for segment, outcome in zip(segments, outcomes, strict=True):
         if outcome.latest is not None:
-            key, (at, value) = (segment.patient_id, segment.code), outcome.latest
-            if key not in latest or latest[key][0] < at:
-                latest[key] = at, value, segment.unit
+            key = segment.patient_id.int, segment.code
+            at, value = outcome.latest
+            known = latest.get(key)
+            if known is None or known[0] < at:
+                latest[key] = at, value, segment
     return {
-        key: (instant_text(moment(at)), value, unit)
-        for key, (at, value, unit) in latest.items()
+        (segment.patient_id, segment.code): (
+            instant_text(moment(at)),
+            value,
+            segment.unit,
+        )
+        for at, value, segment in latest.values()
     }
 
 

@@ -134,8 +134,8 @@ def _tell(marks: Marks) -> None:
 
 def payload(clinic_id: UUID, patients: Iterable[UUID]) -> str:
     """Return `clinic patient patient …`, the clinic alone when that is too many."""
-    named = sorted(patients)
-    named = named if len(named) <= MOST_NAMED else []
+    given = list(patients)
+    named = sorted(given) if len(given) <= MOST_NAMED else []
     return " ".join(str(one) for one in (clinic_id, *named))
 
 

@@ -110,7 +110,7 @@ def patient_array(numbers: Iterable[int]) -> str:
 
 
 def number_array(numbers: Iterable[float]) -> str:
-    return "{" + ",".join(map(str, numbers)) + "}"
+    return "{" + repr(list(numbers))[1:-1] + "}"  # written in C
 
 
 def text_array(texts: Iterable[str]) -> str:

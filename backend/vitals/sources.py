@@ -4,11 +4,16 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
+from backend.vitals.rows import text_array
 from backend.vitals.tables import VitalSource
 
 DEVICE = "device:"
+KNOWN = """
+SELECT name, source_id FROM vital_source
+WHERE clinic_id = %s AND name = ANY(%s::text[])
+"""
 
 
 def device_source(device_id: UUID) -> str:
@@ -39,10 +44,9 @@ def source_ids(
 def _known(session: Session, clinic_id: UUID, names: set[str]) -> dict[str, int]:
     if not names:
         return {}
-    statement = select(VitalSource.name, VitalSource.source_id).where(
-        col(VitalSource.clinic_id) == clinic_id, col(VitalSource.name).in_(names)
-    )
-    return {name: number for name, number in session.exec(statement) if number}
+    asked = (clinic_id, text_array(names))
+    found = session.connection().exec_driver_sql(KNOWN, asked)
+    return {row[0]: row[1] for row in found}
 
 
 def _row(clinic_id: UUID, name: str) -> dict[str, object]:

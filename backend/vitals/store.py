@@ -213,8 +213,7 @@ def _extend(session: Session, plain: dict[SeriesKey, list[Piece]]) -> list[Serie
         result = session.connection().exec_driver_sql(
             statement,
             _growth(
-                (series, pieces, sum(len(piece.values) for piece in pieces))
-                for series, pieces in plain.items()
+                (series, pieces, _count(pieces)) for series, pieces in plain.items()
             ),
         )
         if result.rowcount == len(plain):
@@ -234,10 +233,18 @@ def _growth(
         number_array(pieces[0].start_ms for _, pieces, _ in rows),
         number_array(pieces[-1].last_ms for _, pieces, _ in rows),
         number_array(added for _, _, added in rows),
-        number_array(
-            sum(len(piece.values) < SHORT for piece in pieces) for _, pieces, _ in rows
-        ),
+        number_array(_fragments(pieces) for _, pieces, _ in rows),
     )
+
+
+def _count(pieces: Sequence[Piece]) -> int:
+    if len(pieces) == 1:
+        return len(pieces[0].values)
+    return sum(len(piece.values) for piece in pieces)
+
+
+def _fragments(pieces: Sequence[Piece]) -> int:
+    return len([piece for piece in pieces if len(piece.values) < SHORT])
 
 
 def _settle(
