@@ -1,6 +1,6 @@
 """Which patient a compartment of a device serves, and when."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -130,6 +130,18 @@ def resolve(session: Session, places: Sequence[Place]) -> list[Bearer | None]:
     for row in found:
         bearers[row["i"]] = Bearer(row["patient_id"], row["regimen_id"])
     return bearers
+
+
+def bearers(session: Session, device_ids: Collection[UUID]) -> set[UUID]:
+    """Return the patients whom these devices serve or ever served."""
+    if not device_ids:
+        return set()
+    rows = fetch(
+        session,
+        "SELECT DISTINCT patient_id FROM assignment WHERE device_id = ANY(:ids)",
+        ids=list(device_ids),
+    )
+    return {row["patient_id"] for row in rows}
 
 
 def bearers_since(

@@ -105,10 +105,10 @@ def hear(
     rows = fetch(
         session,
         """WITH claim AS (
-            SELECT device_id, max(LEAST(at, :now)) AS at, max(epoch) AS epoch,
-                   max(sequence) AS sequence
+            SELECT DISTINCT ON (device_id) device_id, epoch, sequence,
+                max(LEAST(at, :now)) OVER (PARTITION BY device_id) AS at
             FROM rows(device_id uuid, epoch int, sequence bigint, at timestamptz)
-            GROUP BY device_id),
+            ORDER BY device_id, epoch DESC, sequence DESC),
         moved AS (
             INSERT INTO device_contact AS c
                 (device_id, epoch, sequence, heard_until, seen_at)
@@ -116,7 +116,9 @@ def hear(
             ON CONFLICT (device_id) DO UPDATE
             SET heard_until = GREATEST(c.heard_until, excluded.heard_until),
                 seen_at = excluded.seen_at, epoch = GREATEST(c.epoch, excluded.epoch),
-                sequence = GREATEST(c.sequence, excluded.sequence)
+                sequence = CASE WHEN c.epoch > excluded.epoch THEN c.sequence
+                    WHEN c.epoch < excluded.epoch THEN excluded.sequence
+                    ELSE GREATEST(c.sequence, excluded.sequence) END
             RETURNING device_id, heard_until)
         SELECT moved.device_id, before.heard_until AS before, moved.heard_until AS after
         FROM moved LEFT JOIN device_contact before USING (device_id)""",

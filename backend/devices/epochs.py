@@ -36,16 +36,8 @@ def open_epoch(
     )
     if known:
         return int(known[0]["epoch"])
-    highest = fetch(
-        session,
-        """SELECT GREATEST(
-            (SELECT max(epoch) FROM device_epoch WHERE device_id = :id),
-            (SELECT max(epoch) FROM device_record WHERE device_id = :id),
-            :epoch) AS n""",
-        id=device_id,
-        epoch=epoch,
-    )[0]["n"]
-    opened = 0 if highest is None else int(highest) + 1
+    highest = _highest(session, device_id, epoch)
+    opened = 0 if highest is None else highest + 1
     execute(
         session,
         """INSERT INTO device_epoch
@@ -59,3 +51,20 @@ def open_epoch(
         now=now,
     )
     return opened
+
+
+def present_epoch(session: Session, device_id: UUID) -> int:
+    """Return the device's latest epoch, as far as anything of it is known here."""
+    return _highest(session, device_id, None) or 0
+
+
+def _highest(session: Session, device_id: UUID, least: int | None) -> int | None:
+    return fetch(
+        session,
+        """SELECT GREATEST(
+            (SELECT max(epoch) FROM device_epoch WHERE device_id = :id),
+            (SELECT max(epoch) FROM device_record WHERE device_id = :id),
+            CAST(:least AS int)) AS n""",
+        id=device_id,
+        least=least,
+    )[0]["n"]

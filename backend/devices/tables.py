@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlmodel import Field
 
 from backend.database.columns import Row, big, document, instant, octets, text
@@ -120,3 +121,11 @@ class DeviceEvent(Row, table=True):
     sequence: int | None = big(default=None)
     detail: dict[str, object] = document(default_factory=dict)
     bridge_id: UUID | None = None
+
+    __table_args__ = (
+        Index(
+            "ix_device_event_hole",
+            "device_id",
+            postgresql_where=sql("kind IN ('gap', 'quarantine', 'conflict')"),
+        ),
+    )

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
+
+Fact = tuple[UUID, UUID, date]  # patient, regimen, and the day it may change
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +36,11 @@ class EventChange:
 class Changes:
     doses: tuple[DoseChange, ...] = ()
     events: tuple[EventChange, ...] = ()
+
+    def matched(self) -> set[tuple[UUID, UUID]]:
+        """The (patient, dose event) that are now another thing, or another dose."""
+        return {(one.patient_id, one.dose_event_id) for one in self.events} | {
+            (one.patient_id, one.dose_event_id)
+            for one in self.doses
+            if one.dose_event_id is not None
+        }

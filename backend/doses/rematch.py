@@ -5,7 +5,7 @@ Nothing raw changes: only labels do, and each changed label of a scheduled dose 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -16,12 +16,12 @@ from sqlmodel import Session
 from analytics.matching import DoseLabel, EventLabel, Matching, Pair, match
 from analytics.records import Dose, Evidence, Scheduled
 from backend.database.sets import fetch
-from backend.doses.changes import Changes, DoseChange, EventChange
+from backend.doses.changes import Changes, DoseChange, EventChange, Fact
 from backend.doses.relabel import relabel
-from backend.doses.silence import Silence, silences
+from backend.doses.silence import Silence, Whose, silences
 
 DAY = timedelta(days=1)
-MARGIN = 2 * DAY  # read on either side, so that the edge is matched as it was
+NEAR = 2 * DAY  # a dose-day differs from the UTC date by at most one day
 TAKEN = {
     DoseLabel.ON_TIME: "on_time",
     DoseLabel.EARLY: "early",
@@ -32,60 +32,143 @@ TAKEN = {
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Dose-days of one regimen of one patient, first and last included."""
+    """Dose-days of one regimen of one patient, first and last included.
+
+    `margin` is read on either side, so that what lies at the edge is matched with all
+    that competes for it.
+    """
 
     patient_id: UUID
     regimen_id: UUID
     first: date
     last: date
+    margin: timedelta = NEAR
 
     def holds(self, day: date) -> bool:
         return self.first <= day <= self.last
 
+    def touches_edge(self, days: Iterable[date]) -> bool:
+        """Whether anything changed so far out that what lies beyond may change too."""
+        return any(day <= self.first or day >= self.last for day in days)
 
-def around(
-    facts: Iterable[tuple[UUID, UUID, datetime]],
-) -> list[Stretch]:
-    """Return the stretches that facts (patient, regimen, instant) may change.
-
-    A fact touches its dose-day and both neighbours. A dose-day differs from the UTC
-    date by at most one day, so a day more on either side always covers them; distant
-    facts of one regimen become stretches of their own.
-    """
-    days: defaultdict[tuple[UUID, UUID], set[date]] = defaultdict(set)
-    for patient_id, regimen_id, at in facts:
-        days[patient_id, regimen_id].add(at.date())
-    return [
-        Stretch(patient_id, regimen_id, run[0] - 2 * DAY, run[-1] + 2 * DAY)
-        for (patient_id, regimen_id), wanted in days.items()
-        for run in _runs(sorted(wanted))
-    ]
+    def widened(self) -> "Stretch":
+        by = max(self.last - self.first, self.margin)
+        return Stretch(
+            self.patient_id,
+            self.regimen_id,
+            self.first - by,
+            self.last + by,
+            self.margin,
+        )
 
 
 def rematch(
-    session: Session, stretches: Sequence[Stretch], *, now: datetime, cause: str
+    session: Session, facts: Collection[Fact], *, now: datetime, cause: str
 ) -> Changes:
-    """Match these dose-days again, store what changed and return it.
+    """Match the doses near these facts again, store what changed and return it.
 
-    The patients must be held. `cause` says what led here, for the record.
+    A fact touches its dose-day and both neighbours, and where windows overlap whatever
+    that leads to. The patients must be held. `cause` says what led here.
     """
-    if not stretches:
+    if not facts:
         return Changes()
+    stretches = around(facts, _reaches(session, facts))
+    heard = silences(session, {(s.patient_id, s.regimen_id) for s in stretches})
+    while True:
+        changes, restless = _compare(session, stretches, heard, now, cause)
+        if not restless:
+            break
+        stretches = _merged([s.widened() if s in restless else s for s in stretches])
+    relabel(session, changes.doses, changes.events, now=now)
+    return changes
+
+
+def around(facts: Iterable[Fact], reaches: Mapping[Whose, timedelta]) -> list[Stretch]:
+    """Return the stretches that facts may change: near ones of a regimen as one."""
+    return _merged(
+        Stretch(patient_id, regimen_id, day - near, day + near, near)
+        for patient_id, regimen_id, day in facts
+        for near in (reaches.get((patient_id, regimen_id), NEAR),)
+    )
+
+
+def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Return stretches that share no day; two that met would both write it."""
+    merged: list[Stretch] = []
+    for one in sorted(stretches, key=lambda s: (s.patient_id, s.regimen_id, s.first)):
+        last = merged[-1] if merged else None
+        if (
+            last is not None
+            and (last.patient_id, last.regimen_id) == (one.patient_id, one.regimen_id)
+            and one.first <= last.last + DAY
+        ):
+            until = max(last.last, one.last)
+            merged[-1] = Stretch(
+                last.patient_id, last.regimen_id, last.first, until, last.margin
+            )
+        else:
+            merged.append(one)
+    return merged
+
+
+def _reaches(session: Session, facts: Iterable[Fact]) -> Mapping[Whose, timedelta]:
+    """How far to look where windows are longer than a day; elsewhere it is NEAR."""
+    rows = fetch(
+        session,
+        """SELECT patient_id, regimen_id,
+            max(GREATEST(window_before_s, window_after_s)) AS seconds
+        FROM rows(patient_id uuid, regimen_id uuid)
+        JOIN regimen_version USING (patient_id, regimen_id)
+        GROUP BY patient_id, regimen_id
+        HAVING max(GREATEST(window_before_s, window_after_s)) > 86400""",
+        [
+            {"patient_id": patient_id, "regimen_id": regimen_id}
+            for patient_id, regimen_id in {(p, r) for p, r, _ in facts}
+        ],
+    )
+    return {
+        (row["patient_id"], row["regimen_id"]): NEAR + row["seconds"] // 86400 * DAY
+        for row in rows
+    }
+
+
+def _compare(
+    session: Session,
+    stretches: Sequence[Stretch],
+    heard: Mapping[Whose, Silence],
+    now: datetime,
+    cause: str,
+) -> tuple[Changes, set[Stretch]]:
+    """Return what is to change, and the stretches that turn out too narrow."""
     doses = _by_stretch(_doses(session, stretches))
     events = _by_stretch(_events(session, stretches))
-    heard = silences(session, {(s.patient_id, s.regimen_id) for s in stretches})
     dose_changes: list[DoseChange] = []
     event_changes: list[EventChange] = []
+    restless: set[Stretch] = set()
     for at, stretch in enumerate(stretches):
         matching = _match(events[at], doses[at])
         silence = heard[stretch.patient_id, stretch.regimen_id]
         inside = [row for row in doses[at] if stretch.holds(row["dose_day"])]
-        dose_changes += _dose_changes(inside, matching, silence, now, cause)
         seen = [row for row in events[at] if stretch.holds(row["occurred_at"].date())]
+        dose_changes += _dose_changes(inside, matching, silence, now, cause)
         event_changes += _event_changes(seen, matching)
-    changes = Changes(tuple(dose_changes), tuple(event_changes))
-    relabel(session, changes.doses, changes.events, now=now)
-    return changes
+        if stretch.touches_edge(_days_matched_anew(inside, seen, matching)):
+            restless.add(stretch)
+    return Changes(tuple(dose_changes), tuple(event_changes)), restless
+
+
+def _days_matched_anew(
+    doses: Iterable[RowMapping],
+    events: Iterable[RowMapping],
+    matching: Matching[UUID, str],
+) -> Iterable[date]:
+    pairs = {pair.dose: pair.event for pair in matching.pairs}
+    for row in doses:
+        if pairs.get(row["occurrence"]) != row["dose_event_id"]:
+            yield row["dose_day"]
+    for row in events:
+        if matching.events[row["dose_event_id"]] != row["label"]:
+            yield row["occurred_at"].date()
 
 
 def _match(
@@ -201,8 +284,8 @@ def _row(i: int, stretch: Stretch) -> dict[str, object]:
         "i": i,
         "patient_id": stretch.patient_id,
         "regimen_id": stretch.regimen_id,
-        "first": stretch.first - MARGIN,
-        "last": stretch.last + MARGIN,
+        "first": stretch.first - stretch.margin,
+        "last": stretch.last + stretch.margin,
     }
 
 
@@ -211,15 +294,3 @@ def _by_stretch(rows: Iterable[RowMapping]) -> Mapping[int, list[RowMapping]]:
     for row in rows:
         grouped[row["i"]].append(row)
     return grouped
-
-
-def _runs(days: Sequence[date]) -> Iterable[list[date]]:
-    """Split ascending days where they are so far apart that they cannot interact."""
-    run: list[date] = []
-    for day in days:
-        if run and day - run[-1] > 5 * DAY:
-            yield run
-            run = []
-        run.append(day)
-    if run:
-        yield run

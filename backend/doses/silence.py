@@ -1,11 +1,12 @@
 """What a device's silence means for a dose that nothing was recorded of.
 
 *Late* when the device was heard after due + delay and reported nothing, *missed* only
-when it was heard after the window closed, otherwise *unknown*.
+when it was heard after the window closed, otherwise *unknown*. Unknown also where the
+patient had no device for a part of the window, or the device's memory has a hole there.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
@@ -17,22 +18,34 @@ from sqlmodel import Session
 from analytics.matching import verdict
 from analytics.records import Period, Scheduled
 from backend.database.sets import fetch
+from backend.devices.holes import holes
 
 LATE_AFTER = timedelta(minutes=30)
 # How long a device that is in reach may take to report: before that has passed its
 # silence is nothing to speak of.
 PATIENCE = timedelta(minutes=15)
 DAY_STARTS = time(3)
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 Whose = tuple[UUID, UUID]
 
 
 @dataclass(frozen=True, slots=True)
 class Ear:
-    """A device that served a regimen in a span, and how far it was heard."""
+    """A device that served a regimen in a span, and how far it was heard.
+
+    `holes` are spans of which nobody knows what it recorded.
+    """
 
     span: Period
     heard_until: datetime | None
+    holes: tuple[Period, ...] = ()
+
+    def told_until(self) -> datetime | None:
+        """Up to when it told all; for ever once it was heard after it was handed on."""
+        until = self.span.until
+        over = until is not None and self.heard_until and self.heard_until >= until
+        return FOREVER if over else self.heard_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +87,19 @@ class Silence:
         return min((moment for moment in moments if moment > now), default=None)
 
     def heard_until(self, dose: RowMapping) -> datetime | None:
-        """Return the instant up to which every device of the dose's window was heard.
+        """Return up to when the silence about this dose means something.
 
-        None when there is no such device, or one that was never heard.
+        None when a device of its window was never heard, or when the window began
+        without one: what was taken then, nobody could see.
         """
-        until = [
-            ear.heard_until
-            for ear in self.ears
-            if ear.span.overlaps(dose["window_from"], dose["window_until"])
-        ]
-        known = [at for at in until if at is not None]
-        return min(known) if known and len(known) == len(until) else None
+        start, until = dose["window_from"], dose["window_until"]
+        ears = [ear for ear in self.ears if ear.span.overlaps(start, until)]
+        told = [ear.told_until() for ear in ears]
+        known = [at for at in told if at is not None]
+        seen = _covered(start, [ear.span for ear in ears])
+        if seen == start or len(known) < len(told):
+            return None
+        return min(until, seen, *known)
 
     def facts(self, dose: RowMapping) -> dict[str, object]:
         """Return what decided, as it is recorded."""
@@ -93,25 +108,34 @@ class Silence:
 
     def _periods(self, dose: RowMapping) -> list[Period]:
         zone = ZoneInfo(dose["zone"])
-        return [
+        idle = [
             Period(_starts(first, zone), _starts(last + timedelta(days=1), zone))
             for first, last in self.unmonitored
         ]
+        window = dose["window_from"], dose["window_until"]
+        ears = (ear for ear in self.ears if ear.span.overlaps(*window))
+        return idle + [hole for ear in ears for hole in ear.holes]
 
 
 def silences(session: Session, whose: Collection[Whose]) -> Mapping[Whose, Silence]:
     """Return the silence of each (patient, regimen) asked for."""
     items = [{"patient_id": p, "regimen_id": r} for p, r in whose]
     ears: defaultdict[Whose, list[Ear]] = defaultdict(list)
-    for row in fetch(
+    serving = fetch(
         session,
-        """SELECT a.patient_id, a.regimen_id, a.since, a.until, c.heard_until
+        """SELECT a.patient_id, a.regimen_id, a.device_id, a.since, a.until,
+            c.heard_until
         FROM rows(patient_id uuid, regimen_id uuid)
         JOIN assignment a USING (patient_id, regimen_id)
         LEFT JOIN device_contact c ON c.device_id = a.device_id""",
         items,
-    ):
-        ear = Ear(Period(row["since"], row["until"]), row["heard_until"])
+    )
+    torn: defaultdict[UUID, list[Period]] = defaultdict(list)
+    for hole in holes(session, {row["device_id"] for row in serving}):
+        torn[hole.device_id].append(Period(hole.start, hole.until))
+    for row in serving:
+        span = Period(row["since"], row["until"])
+        ear = Ear(span, row["heard_until"], tuple(torn[row["device_id"]]))
         ears[row["patient_id"], row["regimen_id"]].append(ear)
     spans: defaultdict[Whose, list[tuple[date, date]]] = defaultdict(list)
     for row in fetch(
@@ -139,6 +163,16 @@ def _scheduled(dose: RowMapping) -> Scheduled[str]:
     return Scheduled(
         dose["occurrence"], dose["due_at"], dose["window_from"], dose["window_until"]
     )
+
+
+def _covered(start: datetime, spans: Sequence[Period]) -> datetime:
+    """Return up to when these spans cover all time from `start` on, else `start`."""
+    reach = start
+    for span in sorted(spans, key=lambda span: span.start):
+        if span.start > reach:
+            break
+        reach = max(reach, span.until or FOREVER)
+    return reach
 
 
 def _starts(day: date, zone: ZoneInfo) -> datetime:

@@ -27,16 +27,7 @@ def append(
     Locks the feed's head until commit, so that cursors become visible in order: call
     it last in a transaction.
     """
-    execute(
-        session,
-        "INSERT INTO feed_head (feed, cursor) VALUES (:feed, 0) ON CONFLICT DO NOTHING",
-        feed=feed,
-    )
-    head = fetch(
-        session,
-        "SELECT cursor FROM feed_head WHERE feed = :feed FOR UPDATE",
-        feed=feed,
-    )[0]["cursor"]
+    head = lock_head(session, feed)
     added = execute(
         session,
         """INSERT INTO feed_row
@@ -58,6 +49,21 @@ def append(
     )
     touch(session, {recipient_id: ()})
     return added > 0
+
+
+def lock_head(session: Session, feed: str) -> int:
+    """Hold the end of a feed until commit and return its last cursor."""
+    execute(
+        session,
+        "INSERT INTO feed_head (feed, cursor) VALUES (:feed, 0) ON CONFLICT DO NOTHING",
+        feed=feed,
+    )
+    head = fetch(
+        session,
+        "SELECT cursor FROM feed_head WHERE feed = :feed FOR UPDATE",
+        feed=feed,
+    )
+    return int(head[0]["cursor"])
 
 
 def pseudonym(

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from backend.database.sets import fetch
-from backend.feeds.append import append, pseudonym
+from backend.feeds.append import append, lock_head, pseudonym
 from backend.supply.tables import Reorder
 
 FEED = "reorders"
@@ -39,6 +39,7 @@ def publish(session: Session, order: Reorder, *, now: datetime) -> bool:
         return False
     row = rows[0]
     recipient = row["manufacturer_id"]
+    lock_head(session, FEED)  # before the key: two who make one must not cross
     return append(
         session,
         FEED,

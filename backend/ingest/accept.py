@@ -5,7 +5,7 @@ have consequences, so that whatever is sent again changes nothing.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -13,15 +13,18 @@ from sqlmodel import Session
 
 from backend.alerts.reconsider import reconsider
 from backend.audit.record import record as audit
-from backend.devices.arrive import Mark, store
+from backend.devices.arrive import store
 from backend.devices.assign import lock
-from backend.devices.contact import Happening, note
-from backend.doses.changes import Changes
+from backend.devices.contact import note
+from backend.devices.holes import holes
+from backend.doses.changes import Changes, Fact
 from backend.doses.record import record
-from backend.doses.rematch import Stretch, around, rematch
+from backend.doses.rematch import rematch
+from backend.doses.touched import in_holes
 from backend.feeds.orders import publish
 from backend.ingest.items import DoseItem, Read, Verdict
-from backend.ingest.sort import Incoming, device_ids, new_doses, sort, verdicts
+from backend.ingest.sort import device_ids, new_doses, sort
+from backend.ingest.verdicts import oddities, refused, verdicts
 from backend.people.readers import Sender
 from backend.reminders.plan import cancel_for
 from backend.state.refresh import TAKEN, refresh
@@ -40,43 +43,49 @@ def accept_doses(
     """Store a batch of dose records with all that follows; one verdict an item."""
     mine = lock(session, device_ids(reads), clinic_id=by.clinic_id)
     incoming = sort(session, reads, mine, now)
-    marks = store(
-        session,
-        [one.arrival for one in incoming.values()],
-        bridge_id=by.bridge_id,
-        real=real,
+    arrivals = {i: one.arrival for i, one in incoming.items()}
+    torn = holes(session, mine)
+    new, clashing = store(
+        session, list(arrivals.values()), bridge_id=by.bridge_id, real=real
     )
-    doses = new_doses(incoming.values(), marks[0], now)
+    doses = new_doses(incoming.values(), new, now)
     fresh = record(session, doses, now=now)
+    odd = oddities(arrivals.values(), new, clashing)
+    noted = note(session, odd, bridge_id=by.bridge_id, now=now)
+    if torn or noted:
+        torn ^= holes(session, mine)
+    facts = {
+        (dose.patient_id, dose.regimen_id, dose.occurred_at.date())
+        for dose in doses
+        if dose.regimen_id is not None
+    } | in_holes(session, torn)
+    patients = {dose.patient_id for dose in doses} | {fact[0] for fact in facts}
     follow(
         session,
-        around(
-            (d.patient_id, d.regimen_id, d.occurred_at) for d in doses if d.regimen_id
-        ),
-        patients={dose.patient_id for dose in doses},
+        facts,
+        patients=patients,
         events={
             (d.patient_id, d.dose_event_id) for d in doses if d.dose_event_id in fresh
         },
         now=now,
         cause="dose_recorded",
     )
-    _note_conflicts(session, incoming.values(), marks[1], by, now)
-    answer = verdicts(reads, incoming, *marks)
-    counts = Counter(verdict.verdict for verdict in answer)
-    if marks[0] or marks[1]:
+    said = verdicts(arrivals, new, clashing)
+    answer = [said.get(i) or refused(read) for i, read in enumerate(reads)]
+    if new or noted:
         audit(
             session,
             by.actor(),
             "dose_events_received",
-            patients={dose.patient_id for dose in doses},
-            detail=dict(counts),
+            patients=patients,
+            detail=dict(Counter(verdict.verdict for verdict in answer)),
         )
     return answer
 
 
 def follow(
     session: Session,
-    stretches: Sequence[Stretch],
+    facts: Collection[Fact],
     *,
     patients: Collection[UUID],
     events: Collection[tuple[UUID, UUID]] = (),
@@ -85,51 +94,24 @@ def follow(
 ) -> Changes:
     """Do all that follows from new facts about these patients, who must be held.
 
-    Match again; cancel the reminders of doses that were taken; take from stock; open
-    the reorder and show it to the manufacturer; take back what is disproved; bring
-    the state rows up to date. `events` are dose events that stock must look at even
-    where their label stays.
+    Match again; cancel the reminders of doses that were taken; take from stock and
+    open the reorder; take back what is disproved; bring the state rows up to date; show
+    the manufacturer what was ordered. `events` are dose events that stock must look at
+    even where no label changes.
     """
     if not patients:
         return Changes()
-    changes = rematch(session, stretches, now=now, cause=cause)
+    changes = rematch(session, facts, now=now, cause=cause)
     taken = [
         (change.patient_id, change.regimen_id, change.occurrence)
         for change in changes.doses
         if change.after in TAKEN
     ]
     cancel_for(session, taken, because=cause, now=now)
-    touched = {(e.patient_id, e.dose_event_id) for e in changes.events}
-    stock = settle(session, touched.union(events), now=now)
-    for order in review(session, stock.changed, now=now):
-        publish(session, order, now=now)
+    stock = settle(session, changes.matched().union(events), now=now)
+    orders = review(session, stock.changed, now=now)
     reconsider(session, patients, stock.inconvertible, now=now)
     refresh(session, patients, now=now)
+    for order in orders:  # last, for the lock on a feed's end is everybody's
+        publish(session, order, now=now)
     return changes
-
-
-def _note_conflicts(
-    session: Session,
-    incoming: Iterable[Incoming],
-    clashing: Collection[Mark],
-    by: Sender,
-    now: datetime,
-) -> None:
-    note(
-        session,
-        [
-            Happening(
-                one.arrival.device_id,
-                f"conflict:{one.arrival.epoch}:{one.arrival.sequence}",
-                "conflict",
-                None,
-                one.arrival.epoch,
-                one.arrival.sequence,
-                {"payload_hash": one.arrival.payload_hash.hex()},
-            )
-            for one in incoming
-            if one.arrival.mark in clashing
-        ],
-        bridge_id=by.bridge_id,
-        now=now,
-    )

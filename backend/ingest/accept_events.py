@@ -4,7 +4,7 @@ A device that was heard makes its silence meaningful: doses of which it would ha
 and did not become late or missed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -13,9 +13,8 @@ import orjson
 from sqlmodel import Session
 
 from backend.audit.record import record as audit
-from backend.database.sets import fetch
 from backend.devices.arrive import Arrival, store
-from backend.devices.assign import bearers_since, lock
+from backend.devices.assign import bearers, bearers_since, lock
 from backend.devices.contact import (
     Happening,
     Heard,
@@ -24,16 +23,22 @@ from backend.devices.contact import (
     note,
     set_battery,
 )
-from backend.doses.rematch import around
-from backend.doses.silence import LATE_AFTER
+from backend.devices.epochs import present_epoch
+from backend.devices.holes import Hole, holes
+from backend.doses.touched import crossed, in_holes
 from backend.ingest.accept import follow
 from backend.ingest.items import Broken, EventItem, EventKind, Read, Verdict
+from backend.ingest.judge import believable
+from backend.ingest.sort import device_ids, unreadable
+from backend.ingest.verdicts import oddities, refused, verdicts
 from backend.people.hold import hold
 from backend.people.readers import Sender
 from backend.state.need import SILENT_AFTER
 from backend.state.refresh import heard
 
-Items = Mapping[int, Read[EventItem]]
+PERCENT = range(101)
+
+Events = Mapping[int, EventItem]
 Moved = Mapping[UUID, datetime]
 
 
@@ -46,66 +51,116 @@ def accept_events(
     real: datetime,
 ) -> list[Verdict]:
     """Store a batch of device events with all that follows; one verdict an item."""
-    named = {read.item.device_id for read in reads if not isinstance(read.item, Broken)}
-    mine = lock(session, named, clinic_id=by.clinic_id)
-    items = {
-        i: read
+    mine = lock(session, device_ids(reads), clinic_id=by.clinic_id)
+    events = {
+        i: read.item
         for i, read in enumerate(reads)
         if isinstance(read.item, EventItem) and read.item.device_id in mine
     }
-    verdicts = _note(session, items, by=by, now=now, real=real)
-    moved, claims = _hear(session, items, now=now, real=real)
-    verdicts |= claims
-    patients = _patients(session, moved)
-    _listen(session, moved, patients, now)
-    if new := sum(verdict.verdict == "new" for verdict in verdicts.values()):
+    arrivals = _arrivals(reads, mine, now)
+    plain = {
+        i: event
+        for i, event in events.items()
+        if event.record is None and event.kind is not EventKind.HEARD
+    }
+    telling = arrivals or any(e.kind is EventKind.GAP for e in plain.values())
+    torn = holes(session, mine) if telling else frozenset[Hole]()
+    said = _keep(session, arrivals, events, by=by, now=now, real=real)
+    said |= _note(session, plain, reads, by=by, now=now)
+    told = any(verdict.verdict != "known" for verdict in said.values())
+    if telling:
+        torn ^= holes(session, mine)
+    moved, claims = _hear(session, events, now=now, real=real)
+    patients = _listen(session, moved, torn, now)
+    if told:
         audit(
             session,
             by.actor(),
             "device_events_received",
             patients=patients,
-            detail={"new": new},
+            detail={"new": sum(one.verdict == "new" for one in said.values())},
         )
-    return [verdicts.get(i) or _rejected(read) for i, read in enumerate(reads)]
+    said |= claims
+    return [said.get(i) or refused(read) for i, read in enumerate(reads)]
+
+
+def _keep(
+    session: Session,
+    arrivals: Mapping[int, Arrival],
+    events: Events,
+    *,
+    by: Sender,
+    now: datetime,
+    real: datetime,
+) -> dict[int, Verdict]:
+    """Keep the stored records of devices, and what those that are new tell of."""
+    if not arrivals:
+        return {}
+    new, clashing = store(
+        session, list(arrivals.values()), bridge_id=by.bridge_id, real=real
+    )
+    told = [
+        Happening(
+            one.device_id,
+            f"{one.epoch}/{one.sequence}",
+            events[i].kind,
+            one.occurred_at,
+            one.epoch,
+            one.sequence,
+            events[i].detail,
+        )
+        for i, one in arrivals.items()
+        if i in events and one.mark in new
+    ]
+    odd = oddities(
+        (one for i, one in arrivals.items() if i not in events or one.mark in clashing),
+        new,
+        clashing,
+    )
+    note(session, [*told, *odd], bridge_id=by.bridge_id, now=now)
+    _charge(session, told, now)
+    return verdicts(arrivals, new, clashing)
 
 
 def _note(
-    session: Session, items: Items, *, by: Sender, now: datetime, real: datetime
+    session: Session,
+    events: Events,
+    reads: Sequence[Read[EventItem]],
+    *,
+    by: Sender,
+    now: datetime,
 ) -> dict[int, Verdict]:
-    """Keep what is not `heard`: its record, if it came from one, and what happened."""
-    told = {i: read for i, read in items.items() if _event(read).kind != "heard"}
-    arrivals = {i: _arrival(read) for i, read in told.items()}
-    _, clashing = store(
-        session,
-        [arrival for arrival in arrivals.values() if arrival is not None],
-        bridge_id=by.bridge_id,
-        real=real,
-    )
-    happenings = {i: _happening(read) for i, read in told.items()}
+    """Note what came of no record, and how full batteries are."""
+    happenings = {
+        i: _happening(session, event, reads[i].sent, now) for i, event in events.items()
+    }
     new = note(session, list(happenings.values()), bridge_id=by.bridge_id, now=now)
-    verdicts: dict[int, Verdict] = {}
-    for i, happening in happenings.items():
-        arrival = arrivals[i]
-        key = happening.device_id, happening.event_id
-        if arrival is not None and arrival.mark in clashing:
-            verdicts[i] = Verdict(verdict="quarantined", reason="conflict")
-        else:
-            verdicts[i] = Verdict(verdict="new" if key in new else "known")
+    said: dict[int, Verdict] = {}
+    for i, one in happenings.items():
+        key = one.device_id, one.event_id
+        said[i] = Verdict(verdict="new" if key in new else "known")
         new.discard(key)
-        percent = happening.detail.get("percent")
-        if happening.kind == EventKind.BATTERY and isinstance(percent, int):
-            at = happening.occurred_at or now
-            set_battery(session, happening.device_id, percent, at=min(at, now))
-    return verdicts
+    _charge(session, happenings.values(), now)
+    return said
+
+
+def _charge(session: Session, happenings: Iterable[Happening], now: datetime) -> None:
+    for one in happenings:
+        percent = one.detail.get("percent")
+        if not isinstance(percent, int) or isinstance(percent, bool):
+            continue
+        if one.kind == EventKind.BATTERY and percent in PERCENT:
+            at = min(one.occurred_at or now, now)
+            set_battery(session, one.device_id, percent, at=at)
 
 
 def _hear(
-    session: Session, items: Items, *, now: datetime, real: datetime
+    session: Session, events: Events, *, now: datetime, real: datetime
 ) -> tuple[Moved, dict[int, Verdict]]:
     """Move each device's `heard_until`, where all its records have arrived."""
     claims = {
         i: Heard(event.device_id, until.epoch, until.sequence, until.at)
-        for i, event in ((i, _event(read)) for i, read in items.items())
+        for i, event in events.items()
         if (until := event.heard_until) is not None
     }
     arrived = dict(zip(claims, complete(session, list(claims.values())), strict=True))
@@ -115,12 +170,11 @@ def _hear(
         now=now,
         real=real,
     )
-    verdicts = {
+    return moved, {
         i: _heard(claim, complete=arrived[i], moved=moved)
         for i, claim in claims.items()
-        if _event(items[i]).kind == EventKind.HEARD
+        if events[i].kind is EventKind.HEARD and events[i].record is None
     }
-    return moved, verdicts
 
 
 def _heard(claim: Heard, *, complete: bool, moved: Moved) -> Verdict:
@@ -129,65 +183,43 @@ def _heard(claim: Heard, *, complete: bool, moved: Moved) -> Verdict:
     return Verdict(verdict="new" if claim.device_id in moved else "known")
 
 
-def _patients(session: Session, moved: Moved) -> set[UUID]:
-    if not moved:
-        return set()
-    return hold(session, bearers_since(session, moved, since=min(moved.values())))
-
-
 def _listen(
-    session: Session, moved: Moved, patients: Collection[UUID], now: datetime
-) -> None:
+    session: Session, moved: Moved, torn: Collection[Hole], now: datetime
+) -> set[UUID]:
     """Draw the conclusions; where there are none only `heard_until` moves on."""
-    crossed = _crossed(session, moved, patients)
+    concerned = bearers(session, {hole.device_id for hole in torn})
+    if moved:
+        concerned |= bearers_since(session, moved, since=min(moved.values()))
+    patients = hold(session, concerned)
+    facts = crossed(session, moved, patients) | {
+        fact for fact in in_holes(session, torn) if fact[0] in patients
+    }
     silent = [device for device, before in moved.items() if now - before > SILENT_AFTER]
     waking = bearers_since(session, silent, since=now) if silent else set[UUID]()
-    concerned = {patient_id for patient_id, _, _ in crossed} | waking.intersection(
-        patients
-    )
-    follow(session, around(crossed), patients=concerned, now=now, cause="device_heard")
-    heard(session, set(patients) - concerned, now=now)
+    changed = {patient_id for patient_id, _, _ in facts} | waking & patients
+    follow(session, facts, patients=changed, now=now, cause="device_heard")
+    if moved:
+        heard(session, patients - changed, now=now)
+    return patients
 
 
-def _crossed(
-    session: Session, moved: Moved, patients: Collection[UUID]
-) -> list[tuple[UUID, UUID, datetime]]:
-    """The open doses for which a device was now heard beyond a moment that decides."""
-    rows = fetch(
-        session,
-        """SELECT DISTINCT s.patient_id, s.regimen_id, s.window_from
-        FROM rows(device_id uuid, before timestamptz)
-        JOIN device_contact c USING (device_id)
-        JOIN assignment a USING (device_id)
-        JOIN scheduled_dose s ON s.patient_id = a.patient_id
-            AND s.regimen_id = a.regimen_id
-            AND s.label IN ('pending', 'late', 'unknown')
-            AND s.window_until > r.before
-        JOIN regimen_version v ON v.patient_id = s.patient_id
-            AND v.regimen_id = s.regimen_id AND v.version = s.version
-        WHERE s.patient_id = ANY(:patients)
-          AND (s.window_until <= c.heard_until
-            OR (s.due_at + make_interval(secs => COALESCE(v.remind_after_s, :delay))
-                > r.before
-            AND s.due_at + make_interval(secs => COALESCE(v.remind_after_s, :delay))
-                <= c.heard_until))""",
-        [{"device_id": device, "before": before} for device, before in moved.items()],
-        patients=list(patients),
-        delay=int(LATE_AFTER.total_seconds()),
-    )
-    return [(row["patient_id"], row["regimen_id"], row["window_from"]) for row in rows]
+def _arrivals(
+    reads: Sequence[Read[EventItem]], mine: Collection[UUID], now: datetime
+) -> dict[int, Arrival]:
+    found = {i: _arrival(read, now) for i, read in enumerate(reads)}
+    return {
+        i: one for i, one in found.items() if one is not None and one.device_id in mine
+    }
 
 
-def _event(read: Read[EventItem]) -> EventItem:
-    if isinstance(read.item, Broken):
-        raise TypeError("only items that were read come this far")
-    return read.item
-
-
-def _arrival(read: Read[EventItem]) -> Arrival | None:
-    event = _event(read)
+def _arrival(read: Read[EventItem], now: datetime) -> Arrival | None:
+    event = read.item
+    if isinstance(event, Broken):
+        return unreadable(event)
     if event.record is None:
         return None
+    at = believable(event.occurred_at, now=now)
+    wrong = at is None and event.occurred_at is not None
     return Arrival(
         event.device_id,
         event.record.epoch,
@@ -195,39 +227,25 @@ def _arrival(read: Read[EventItem]) -> Arrival | None:
         event.record.payload_hash,
         read.sent,
         event.record.raw,
-        "used",
+        "quarantined" if wrong else "used",
+        "impossible_time" if wrong else None,
+        occurred_at=at,
     )
 
 
-def _happening(read: Read[EventItem]) -> Happening:
-    event = _event(read)
-    record = event.record
-    if record is not None:
-        name = f"{record.epoch}/{record.sequence}"
-    else:
-        # Without an id of the sender's the content is the identity.
-        sent = orjson.dumps(read.sent, option=orjson.OPT_SORT_KEYS)
-        name = event.id or sha256(sent).hexdigest()
+def _happening(
+    session: Session, event: EventItem, sent: Mapping[str, object], now: datetime
+) -> Happening:
+    # Without an id of the sender's the content is the identity.
+    content = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
+    gap = event.kind is EventKind.GAP
     return Happening(
         event.device_id,
-        name,
+        event.id or sha256(content).hexdigest(),
         event.kind,
-        event.occurred_at,
-        None if record is None else record.epoch,
-        None if record is None else record.sequence,
+        # When a gap was noticed is not when it was.
+        None if gap else believable(event.occurred_at, now=now),
+        present_epoch(session, event.device_id) if gap else None,
+        int(event.detail["from"]) if gap else None,
         event.detail,
-    )
-
-
-def _rejected(read: Read[EventItem]) -> Verdict:
-    if isinstance(read.item, Broken):
-        return Verdict(verdict="rejected", reason="malformed", detail=read.item.why)
-    if read.item.kind == EventKind.HEARD and read.item.heard_until is None:
-        return Verdict(
-            verdict="rejected", reason="malformed", detail="heard_until: missing"
-        )
-    return Verdict(
-        verdict="rejected",
-        reason="unknown_device",
-        detail="This bridge may not send for that device.",
     )

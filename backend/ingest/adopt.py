@@ -8,7 +8,6 @@ from sqlmodel import Session
 from backend.database.sets import execute, fetch
 from backend.devices.assign import Place, lock, resolve
 from backend.doses.record import record
-from backend.doses.rematch import around
 from backend.ingest.accept import follow
 from backend.ingest.items import DoseItem
 from backend.ingest.sort import new_dose
@@ -41,7 +40,7 @@ def adopt(session: Session, device_id: UUID, *, now: datetime) -> int:
     record(session, doses, now=now)
     execute(
         session,
-        """UPDATE device_record d SET status = 'used'
+        """UPDATE device_record d SET status = 'used', reason = NULL
         FROM rows(epoch int, sequence bigint)
         WHERE d.device_id = :id AND d.epoch = r.epoch AND d.sequence = r.sequence""",
         [{"epoch": item.epoch, "sequence": item.sequence} for item, _ in owned],
@@ -49,9 +48,11 @@ def adopt(session: Session, device_id: UUID, *, now: datetime) -> int:
     )
     follow(
         session,
-        around(
-            (d.patient_id, d.regimen_id, d.occurred_at) for d in doses if d.regimen_id
-        ),
+        {
+            (d.patient_id, d.regimen_id, d.occurred_at.date())
+            for d in doses
+            if d.regimen_id is not None
+        },
         patients={dose.patient_id for dose in doses},
         events={(dose.patient_id, dose.dose_event_id) for dose in doses},
         now=now,

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 from sqlmodel import Session, col, select
 
 from backend.audit.record import record as audit
-from backend.doses.rematch import around
 from backend.doses.tables import DoseEvent, Void
 from backend.errors import Conflict, NotFound
 from backend.ingest.accept import follow
@@ -59,13 +58,13 @@ def void_dose(
     )
     session.flush()
     facts = (
-        [(event.patient_id, event.regimen_id, event.occurred_at)]
+        [(event.patient_id, event.regimen_id, event.occurred_at.date())]
         if event.regimen_id
         else []
     )
     follow(
         session,
-        around(facts),
+        facts,
         patients=[event.patient_id],
         events=[(event.patient_id, dose_event_id)],
         now=now,

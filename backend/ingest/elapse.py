@@ -4,7 +4,6 @@ from datetime import datetime
 
 from backend.database import transaction
 from backend.database.sets import fetch
-from backend.doses.rematch import around
 from backend.ingest.accept import follow
 from backend.people.hold import hold
 
@@ -20,7 +19,7 @@ def elapse(now: datetime) -> int:
     with transaction() as session:
         rows = fetch(
             session,
-            """SELECT patient_id, regimen_id, window_from FROM scheduled_dose
+            """SELECT patient_id, regimen_id, dose_day FROM scheduled_dose
             WHERE patient_id IN (SELECT patient_id FROM scheduled_dose
                 WHERE check_at <= :now ORDER BY check_at LIMIT :most)
               AND check_at <= :now""",
@@ -30,11 +29,11 @@ def elapse(now: datetime) -> int:
         held = hold(session, {row["patient_id"] for row in rows})
         follow(
             session,
-            around(
-                (row["patient_id"], row["regimen_id"], row["window_from"])
+            {
+                (row["patient_id"], row["regimen_id"], row["dose_day"])
                 for row in rows
                 if row["patient_id"] in held
-            ),
+            },
             patients=held,
             now=now,
             cause="time_passed",

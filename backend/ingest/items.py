@@ -1,15 +1,17 @@
 """What a bridge may send, and how one bad item does not spoil its batch."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from hashlib import sha256
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
 from uuid import UUID
 
 import orjson
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     Base64Bytes,
     BaseModel,
@@ -17,16 +19,31 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    model_validator,
 )
 
 MOST_ITEMS = 1000
 LARGEST_RAW = 4096
+LARGEST_DETAIL = 4096  # octets of JSON
+ZERO_OCTET = rb"\u0000"  # valid in JSON, in no text of PostgreSQL
 
-Hash = Annotated[
-    bytes,
-    BeforeValidator(lambda value: bytes.fromhex(value)),
-    Field(min_length=32, max_length=32),
-]
+
+def _octets(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError("want hexadecimal digits")
+    return bytes.fromhex(value)
+
+
+def _utc(at: datetime) -> datetime:
+    """The same instant in UTC; beyond the first and last year there is none."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("outside the calendar") from None
+
+
+Hash = Annotated[bytes, BeforeValidator(_octets), Field(min_length=32, max_length=32)]
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 Raw = Annotated[Base64Bytes, Field(max_length=LARGEST_RAW)]
 Number = Annotated[int, Field(ge=0, lt=2**31)]
 Sequence32 = Annotated[int, Field(ge=0, lt=2**53)]
@@ -67,7 +84,7 @@ class DoseItem(Identity):
     )
 
     raw: Raw | None = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Instant | None = None
     uncertainty_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     device_time: Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,32}$")] | None = None
     offset_s: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -107,7 +124,22 @@ class HeardUntil(BaseModel):
 
     epoch: Number
     sequence: Sequence32
-    at: AwareDatetime
+    at: Instant
+
+
+class Range(BaseModel):
+    """Numbers of records, both included, that a device no longer has."""
+
+    model_config = ConfigDict(strict=True)
+
+    first: Annotated[Sequence32, Field(alias="from")]
+    last: Annotated[Sequence32, Field(alias="to")]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last < self.first:
+            raise ValueError("a range ends behind its beginning")
+        return self
 
 
 class EventItem(BaseModel):
@@ -132,13 +164,24 @@ class EventItem(BaseModel):
     device_id: UUID
     id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     kind: EventKind
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Instant | None = None
     record: RecordRef | None = None
     heard_until: HeardUntil | None = None
     detail: Annotated[dict[str, Any], Field(max_length=20)] = Field(
         default_factory=dict[str, Any]
     )
     claimed_live: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        noticed = None if self.record else self.kind
+        if noticed is EventKind.GAP:
+            Range.model_validate(self.detail)
+        if noticed is EventKind.HEARD and self.heard_until is None:
+            raise ValueError("want heard_until")
+        if len(orjson.dumps(self.detail)) > LARGEST_DETAIL:
+            raise ValueError("detail is too large")
+        return self
 
 
 class Verdict(BaseModel):
@@ -177,11 +220,6 @@ class Broken:
     item: dict[str, object]
     why: str
 
-    @property
-    def payload_hash(self) -> bytes:
-        """What it is compared by: the whole item, for its fields cannot be trusted."""
-        return sha256(orjson.dumps(self.item, option=orjson.OPT_SORT_KEYS)).digest()
-
 
 Item = TypeVar("Item", DoseItem, EventItem)
 
@@ -201,15 +239,29 @@ def read(sent: Sequence[Any], kind: type[Item]) -> list[Read[Item]]:
 
 def _one(value: object, kind: type[Item]) -> Read[Item]:
     sent = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    if not _can_be_kept(sent):
+        as_text: dict[str, object] = {"sent": json.dumps(sent)}
+        return Read(as_text, Broken(_identity(sent), as_text, "sent: unstorable"))
     try:
         return Read(sent, kind.model_validate(value))
     except ValidationError as error:
         return Read(sent, Broken(_identity(sent), sent, _why(error)))
 
 
-def _identity(value: object) -> Identity | None:
+def _can_be_kept(sent: Mapping[str, object]) -> bool:
+    """Whether PostgreSQL takes it as a document: no zero octet, no endless number."""
     try:
-        return Identity.model_validate(value)
+        return ZERO_OCTET not in orjson.dumps(sent)
+    except orjson.JSONEncodeError:
+        return False
+
+
+def _identity(sent: Mapping[str, object]) -> Identity | None:
+    """Which record it is, said by the item itself or by its `record`."""
+    record = sent.get("record")
+    named = {**cast("dict[str, object]", record)} if isinstance(record, dict) else sent
+    try:
+        return Identity.model_validate({**named, "device_id": sent.get("device_id")})
     except ValidationError:
         return None
 

@@ -1,7 +1,6 @@
 """Whether a dose record can be used, or is kept raw and why.
 
-A wrong clock or a strange value quarantines a record, never rejects it: a box must
-always be emptiable.
+A wrong clock quarantines a record, never rejects it: a box must always be emptiable.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,15 +11,23 @@ from backend.ingest.items import DoseItem
 FUTURE = timedelta(minutes=10)
 EARLIEST = datetime(2010, 1, 1, tzinfo=UTC)  # no device we read is older
 MOST_UNCERTAIN_S = 4 * 3600.0  # the widest window a dose can have by default
-UNITS = frozenset({"[iU]", "mL", "uL", "mg", "ug", "g", "1"})
 LIVE_WITHIN = timedelta(minutes=15)
 
 
 def objection(item: DoseItem, *, now: datetime) -> str | None:
-    """Return why this record cannot be used, None when it can."""
+    """Return why this record cannot be used, None when it can.
+
+    A strange amount is no reason: the dose was taken, and stock says what it cannot
+    count.
+    """
     if item.evidence is None:
         return "undecodable"
-    return _wrong_time(item, now) or _wrong_amount(item)
+    return _wrong_time(item, now)
+
+
+def believable(at: datetime | None, *, now: datetime) -> datetime | None:
+    """Return the instant, or None where no device of ours can have recorded then."""
+    return at if at is not None and EARLIEST <= at <= now + FUTURE else None
 
 
 def is_live(item: DoseItem, *, now: datetime) -> bool:
@@ -35,14 +42,6 @@ def _wrong_time(item: DoseItem, now: datetime) -> str | None:
         return "no_time"
     if item.uncertainty_s > MOST_UNCERTAIN_S:
         return "time_uncertain"
-    if at - timedelta(seconds=item.uncertainty_s) > now + FUTURE:
+    if at > now + FUTURE + timedelta(seconds=item.uncertainty_s):
         return "future_time"
     return "impossible_time" if at < EARLIEST else None
-
-
-def _wrong_amount(item: DoseItem) -> str | None:
-    if item.amount is None:
-        return None
-    if item.unit is None:
-        return "no_unit"
-    return None if item.unit in UNITS else "unknown_unit"

@@ -7,7 +7,6 @@ from sqlmodel import Session, select
 
 from backend.audit.record import record as audit
 from backend.doses.record import NewDose, record
-from backend.doses.rematch import around
 from backend.errors import Forbidden, NotFound, Unprocessable
 from backend.ingest.accept import follow
 from backend.people.hold import hold
@@ -59,7 +58,7 @@ def self_report(
         return False
     follow(
         session,
-        around([(patient_id, regimen_id, at)]),
+        [(patient_id, regimen_id, at.date())],
         patients=[patient_id],
         events=[(patient_id, event_id)],
         now=now,

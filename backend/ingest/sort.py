@@ -8,10 +8,10 @@ from uuid import UUID, uuid5
 from sqlmodel import Session
 
 from backend.devices.arrive import Arrival, Mark
-from backend.devices.assign import Bearer, Place, resolve
+from backend.devices.assign import Bearer, Place, bearers, resolve
 from backend.doses.record import NewDose
-from backend.ingest.items import Broken, DoseItem, Read, Verdict
-from backend.ingest.judge import is_live, objection
+from backend.ingest.items import Broken, DoseItem, Item, Read
+from backend.ingest.judge import believable, is_live, objection
 from backend.people.hold import hold
 
 
@@ -24,7 +24,8 @@ class Incoming:
     bearer: Bearer | None
 
 
-def device_ids(reads: Iterable[Read[DoseItem]]) -> set[UUID]:
+def device_ids(reads: Iterable[Read[Item]]) -> set[UUID]:
+    """Return the devices that a batch names."""
     identities = (
         read.item.identity if isinstance(read.item, Broken) else read.item
         for read in reads
@@ -38,51 +39,57 @@ def sort(
     mine: Collection[UUID],
     now: datetime,
 ) -> dict[int, Incoming]:
-    """The items of our devices by place; their patients are held from here on."""
+    """The items of our devices by place; all they ever served are held from here on."""
+    held = hold(session, bearers(session, mine))
     usable = {
         i: Place(read.item.device_id, read.item.compartment or 0, read.item.occurred_at)
         for i, read in enumerate(reads)
-        if isinstance(read.item, DoseItem) and read.item.occurred_at is not None
+        if isinstance(read.item, DoseItem)
+        and read.item.device_id in mine
+        and read.item.occurred_at is not None
     }
     found = dict(zip(usable, resolve(session, list(usable.values())), strict=True))
-    held = hold(session, {b.patient_id for b in found.values() if b is not None})
-    bearers = {i: b for i, b in found.items() if b is not None and b.patient_id in held}
+    owners = {i: b for i, b in found.items() if b is not None and b.patient_id in held}
     incoming: dict[int, Incoming] = {}
     for i, read in enumerate(reads):
-        arrival = _arrival(read, assigned=i in bearers, now=now)
+        arrival = _arrival(read, assigned=i in owners, now=now)
         if arrival is not None and arrival.device_id in mine:
-            incoming[i] = Incoming(arrival, read.item, bearers.get(i))
+            incoming[i] = Incoming(arrival, read.item, owners.get(i))
     return incoming
 
 
 def _arrival(read: Read[DoseItem], *, assigned: bool, now: datetime) -> Arrival | None:
-    sent = {key: value for key, value in read.sent.items() if key != "raw"}
-    if isinstance(read.item, Broken):
-        who = read.item.identity
-        if who is None:
-            return None
-        return Arrival(
-            who.device_id,
-            who.epoch,
-            who.sequence,
-            who.payload_hash,
-            dict(read.sent),
-            None,
-            "quarantined",
-            "malformed",
-        )
     item = read.item
+    if isinstance(item, Broken):
+        return unreadable(item)
     reason = objection(item, now=now)
-    status = "quarantined" if reason else "used" if assigned else "unassigned"
+    dated = reason is None or reason == "undecodable"
     return Arrival(
         item.device_id,
         item.epoch,
         item.sequence,
         item.payload_hash,
-        sent,
+        {key: value for key, value in read.sent.items() if key != "raw"},
         item.raw,
-        status,
-        reason,
+        "quarantined" if reason else "used" if assigned else "unassigned",
+        reason or (None if assigned else "unassigned"),
+        occurred_at=believable(item.occurred_at, now=now) if dated else None,
+    )
+
+
+def unreadable(item: Broken) -> Arrival | None:
+    """Return what is kept of an item that breaks the schema, if it says who it is."""
+    who = item.identity
+    return who and Arrival(
+        who.device_id,
+        who.epoch,
+        who.sequence,
+        who.payload_hash,
+        item.item,
+        None,
+        "quarantined",
+        "malformed",
+        item.why,
     )
 
 
@@ -120,45 +127,3 @@ def new_dose(item: DoseItem, bearer: Bearer, *, now: datetime) -> NewDose:
         epoch=item.epoch,
         sequence=item.sequence,
     )
-
-
-def verdicts(
-    reads: Sequence[Read[DoseItem]],
-    incoming: dict[int, Incoming],
-    new: set[Mark],
-    clashing: set[Mark],
-) -> list[Verdict]:
-    told: set[Mark] = set()
-    said: list[Verdict] = []
-    for i, read in enumerate(reads):
-        one = incoming.get(i)
-        if one is None:
-            said.append(_rejected(read))
-            continue
-        mark = one.arrival.mark
-        if mark in clashing:
-            said.append(Verdict(verdict="quarantined", reason="conflict"))
-        elif mark in new and mark not in told:
-            said.append(_stored(one))
-        else:
-            said.append(Verdict(verdict="known"))
-        told.add(mark)
-    return said
-
-
-def _rejected(read: Read[DoseItem]) -> Verdict:
-    if isinstance(read.item, Broken) and read.item.identity is None:
-        return Verdict(verdict="rejected", reason="malformed", detail=read.item.why)
-    return Verdict(
-        verdict="rejected",
-        reason="unknown_device",
-        detail="This bridge may not send for that device.",
-    )
-
-
-def _stored(one: Incoming) -> Verdict:
-    if one.arrival.status == "quarantined":
-        why = one.item.why if isinstance(one.item, Broken) else None
-        return Verdict(verdict="quarantined", reason=one.arrival.reason, detail=why)
-    unassigned = one.arrival.status == "unassigned"
-    return Verdict(verdict="new", reason="unassigned" if unassigned else None)

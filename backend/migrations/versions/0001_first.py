@@ -279,6 +279,13 @@ def upgrade() -> None:
         sa.Column("bridge_id", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("device_id", "event_id", name=op.f("pk_device_event")),
     )
+    op.create_index(
+        "ix_device_event_hole",
+        "device_event",
+        ["device_id"],
+        unique=False,
+        postgresql_where=sa.text("kind IN ('gap', 'quarantine', 'conflict')"),
+    )
     op.create_table(
         "device_record",
         sa.Column("device_id", sa.Uuid(), nullable=False),
