@@ -19,12 +19,14 @@ from backend.dashboards.routes import install as add_pages
 from backend.feeds.routes import router as feeds
 from backend.ingest.routes import router as ingest
 from backend.ingest.vitals_routes import router as vitals
+from backend.outbox.routes import PATH as TWILIO_STATUS
+from backend.outbox.routes import router as messages
 from backend.people.readers import NotSignedIn
 from backend.people.routes import router as people
 from backend.settings import settings
 from backend.state.live import stop as stop_telling
 
-ROUTERS = (health, people, ingest, vitals, feeds)
+ROUTERS = (health, people, ingest, vitals, feeds, messages)
 
 
 def create_app() -> FastAPI:
@@ -43,7 +45,9 @@ def create_app() -> FastAPI:
     add_pages(app)
     app.add_exception_handler(NotSignedIn, _to_sign_in)
     # The last one added sees a request first.
-    app.add_middleware(Limits, most=settings().body_limit)
+    app.add_middleware(
+        Limits, most=settings().body_limit, form_paths=frozenset({TWILIO_STATUS})
+    )
     app.add_middleware(ErrorPages)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog)
