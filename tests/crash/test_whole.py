@@ -36,6 +36,7 @@ class Trial:
     seed: int
     boxes: int
     days: int
+    kills: int
     seconds: float
     drained_within: float
 
@@ -57,13 +58,13 @@ class Stage:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [int(ONE_SEED)] if ONE_SEED else [1, 2])
 def test_kills_during_a_back_fill(seed: int) -> None:
-    run(Trial(seed, boxes=6, days=150, seconds=6.0, drained_within=40.0))
+    run(Trial(seed, boxes=6, days=150, kills=6, seconds=0.0, drained_within=40.0))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [int(ONE_SEED)] if ONE_SEED else SEEDS)
 def test_two_minutes_of_kills(seed: int) -> None:
-    run(Trial(seed, boxes=20, days=700, seconds=90.0, drained_within=120.0))
+    run(Trial(seed, boxes=20, days=700, kills=40, seconds=90.0, drained_within=120.0))
 
 
 def run(trial: Trial) -> None:
@@ -74,19 +75,19 @@ def run(trial: Trial) -> None:
             stage, clock = seeded(trial, luck, socket)
             system.write_plan(people.plan_of(stage.bearers, clock))
             system.start(stage.token)
-            killed = torment(system, trial, luck)
-            left = [people.stored()]
-
-            def done() -> bool:
-                died = system.mend()
-                assert not died, f"{died} ended by themselves"
-                return people.stored() >= stage.records
-
-            drained = wait_until(done, trial.drained_within)
-            told = f"seed {trial.seed}, killed {' '.join(killed)}"
-            assert drained, f"{people.stored()} of {stage.records}: {told}"
+            killed = torment(system, trial, luck, stage.records)
+            told = f"seed {trial.seed}, {stage.records} records, killed {killed}"
+            log.warning(told)
+            assert wait_until(lambda: drained(system, stage), trial.drained_within), (
+                f"{people.stored()} stored: {told}"
+            )
             goes_on(system, stage, clock)
-            log.warning("%s; %d of %d stored then", told, left[0], stage.records)
+
+
+def drained(system: System, stage: Stage) -> bool:
+    died = system.mend()
+    assert not died, f"{died} ended by themselves"
+    return people.stored() >= stage.records
 
 
 def seeded(trial: Trial, luck: Random, socket: Path) -> tuple[Stage, DomainClock]:
@@ -124,18 +125,26 @@ def seeded(trial: Trial, luck: Random, socket: Path) -> tuple[Stage, DomainClock
     return Stage(paired.token, by, bearers, twins), clock
 
 
-def torment(system: System, trial: Trial, luck: Random) -> list[str]:
-    """Kill one process after another, and start again what died; return who."""
+def torment(system: System, trial: Trial, luck: Random, records: int) -> str:
+    """Kill one process after another as the back-fill goes on; return who, and when.
+
+    Each at a random share of what is to be stored, or soon where that does not come.
+    """
     killed: list[str] = []
-    ends = time.monotonic() + trial.seconds
-    while time.monotonic() < ends:
-        time.sleep(luck.uniform(0.1, 1.5))
+    began = time.monotonic()
+    while len(killed) < trial.kills or time.monotonic() < began + trial.seconds:
+        share = len(killed) / trial.kills + luck.random() / trial.kills
+        wanted = share * records
+        wait_until(
+            lambda wanted=wanted: people.stored() >= wanted, luck.uniform(0.5, 4)
+        )
+        time.sleep(luck.uniform(0.0, 0.2))
         victim = luck.choice(VICTIMS)
+        killed.append(f"{victim} at {people.stored()}")
         system.kill(victim)
-        killed.append(victim)
         time.sleep(luck.uniform(0.0, 0.3))
         system.mend()
-    return killed
+    return ", ".join(killed)
 
 
 def goes_on(system: System, stage: Stage, clock: DomainClock) -> None:
