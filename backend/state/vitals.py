@@ -1,51 +1,40 @@
 """The latest vitals in the one row a patient."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import orjson
 from sqlmodel import Session
 
+from backend.vitals.rows import text_array, uuid_array
+
 RESTING = "40443-4"
 
-# Instants have one width, so that they compare as text. The patients are held, so
-# nobody else writes these columns between the look and the change.
-NEWER = """
-WITH newer AS (
-  SELECT r.p,
-    jsonb_object_agg(
-      r.code, jsonb_build_object('value', r.v, 'unit', r.unit, 'at', r.t)) AS vitals,
-    max(r.t)::timestamptz AS at,
-    max(r.v) FILTER (WHERE r.code = %(resting)s) AS resting
-  FROM jsonb_to_recordset(%(items)s::jsonb)
-    AS r(p uuid, code text, v double precision, unit text, t text)
-  LEFT JOIN patient_state old ON old.patient_id = r.p
-  WHERE old.vitals -> r.code IS NULL
-    OR r.t COLLATE "C" > (old.vitals -> r.code ->> 'at')
-  GROUP BY r.p
-)
-"""
-NOTE = (
-    NEWER
-    + """
+# One code a statement, for a statement changes a row only once. Instants have one
+# width, so that they compare as text. The patients are held: nobody else writes these
+# columns between the look and the change.
+NOTE = """
 UPDATE patient_state s SET
-  vitals = s.vitals || n.vitals, vital_at = greatest(s.vital_at, n.at),
-  resting_heart_rate = COALESCE(n.resting, s.resting_heart_rate),
-  changed_at = %(now)s, version = s.version + 1
-FROM newer n WHERE s.patient_id = n.p
+  vitals = s.vitals || u.doc::jsonb, vital_at = greatest(s.vital_at, u.at::timestamptz),
+  changed_at = %s, version = s.version + 1
+FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS u(p, at, doc)
+WHERE s.patient_id = u.p
+  AND COALESCE(u.at COLLATE "C" > (s.vitals -> %s ->> 'at'), true)
 """
-)
-BEGIN = (
-    NEWER
-    + """
+
+BEGIN = """
 INSERT INTO patient_state (patient_id, clinic_id, need, needs, strip, counts,
-  open_reorders, open_alerts, vitals, vital_at, resting_heart_rate, changed_at, version)
-SELECT n.p, %(clinic)s, 0, '[]', '[]', '{}', 0, 0, n.vitals, n.at, n.resting,
-  %(now)s, 1
-FROM newer n ON CONFLICT DO NOTHING
+  open_reorders, open_alerts, vitals, changed_at, version)
+SELECT u.p, %s, 0, '[]', '[]', '{}', 0, 0, '{}', %s, 0
+FROM unnest(%s::uuid[]) AS u(p) ORDER BY u.p ON CONFLICT DO NOTHING
 """
-)
+
+REST = """
+UPDATE patient_state SET resting_heart_rate = (vitals -> %s ->> 'value')::float
+WHERE patient_id = ANY(%s::uuid[])
+"""
 
 Latest = tuple[str, float, str]
 
@@ -56,27 +45,54 @@ def note_vitals(
     latest: Mapping[tuple[UUID, str], Latest],
     *,
     now: datetime,
-) -> int:
-    """Bring the rows of patients up to date and return how many had news.
+) -> None:
+    """Bring the rows of patients up to date.
 
     `latest` maps (patient, code) to (instant, value, unit), instants as `instant_text`
     writes them. What is older than what is there changes nothing. The patients are of
     this clinic and held.
     """
-    if not latest:
-        return 0
-    items = [
-        {"p": patient_id, "code": code, "v": value, "unit": unit, "t": at}
-        for (patient_id, code), (at, value, unit) in latest.items()
-    ]
-    values = {"resting": RESTING, "now": now, "items": orjson.dumps(items).decode()}
-    run = session.connection().exec_driver_sql
-    noted = run(NOTE, values).rowcount
-    if noted < len({patient_id for patient_id, _ in latest}):
-        noted += run(BEGIN, {**values, "clinic": clinic_id}).rowcount
-    return noted
+    by_code: defaultdict[str, list[tuple[UUID, str, str]]] = defaultdict(list)
+    for (patient_id, code), (at, value, unit) in latest.items():
+        document = orjson.dumps({code: {"value": value, "unit": unit, "at": at}})
+        by_code[code].append((patient_id, at, document.decode()))
+    for code, news in by_code.items():
+        if _note(session, code, news, now) < len(news) and _begin(
+            session, clinic_id, news, now
+        ):
+            _note(session, code, news, now)
+    resting = by_code.get(RESTING)
+    if resting:
+        asked = (RESTING, uuid_array(patient_id for patient_id, _, _ in resting))
+        session.connection().exec_driver_sql(REST, asked)
 
 
 def instant_text(at: datetime) -> str:
     """Return an instant as 2026-03-04T09:00:00.000Z, always of that width."""
     return at.isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def _note(
+    session: Session, code: str, news: Sequence[tuple[UUID, str, str]], now: datetime
+) -> int:
+    """Return how many rows had news; it does no harm to ask twice."""
+    asked = (
+        now,
+        uuid_array(patient_id for patient_id, _, _ in news),
+        text_array(at for _, at, _ in news),
+        text_array(document for _, _, document in news),
+        code,
+    )
+    return session.connection().exec_driver_sql(NOTE, asked).rowcount
+
+
+def _begin(
+    session: Session,
+    clinic_id: UUID,
+    news: Sequence[tuple[UUID, str, str]],
+    now: datetime,
+) -> int:
+    """Write the row of who has none yet; return how many that were."""
+    patients = uuid_array(patient_id for patient_id, _, _ in news)
+    asked = (clinic_id, now, patients)
+    return session.connection().exec_driver_sql(BEGIN, asked).rowcount
