@@ -16,7 +16,8 @@ from backend.database.sets import execute, fetch
 
 Key = tuple[UUID, int, int]
 Mark = tuple[Key, bytes]
-WORTH = {"quarantined": 0, "unassigned": 1, "used": 2}
+# What is known of a record gives way to what is worth more; nothing to what was erased.
+WORTH = {"quarantined": 0, "unassigned": 1, "used": 2, "erased": 3}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from tests.crash.system import VICTIMS, System, a_system, wait_until
 log = logging.getLogger(__name__)
 
 SEEDS = range(20)
-ONE_SEED = os.environ.get("DOSELOOP_SEED")  # to repeat one
+ONE_SEED = os.environ.get("CRASH_SEED")  # to repeat one
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
     {"what": "a sentence", "begins": T, "ends": T,
      "patient": {"zone": "Europe/Zurich", "times": ["08:00"], "tablets": 60},
-     "past_days": 0,               doses every day before, still in the box at `begins`
+     "past_days": 0,               doses every day before, still in the box at `begins`,
+     "past_ends": 0,               but none in the last so many of those days
      "happens": [[T, ACT, ...]],   in order of time
      "then": {"labels": {OCCURRENCE: LABEL, ...}, "ever": [LABEL, ...],
               "messages": [[T, text], ...], "alerts": [[rule, state], ...],
@@ -125,7 +126,7 @@ def played(scenario: Mapping[str, Any]) -> Play:
     life = a_life(story, box, timing=timing, since=since, **patient)
     play = Play(story, life, box)
     if days:
-        remember(play, days)
+        remember(play, days, scenario.get("past_ends", 0))
     for at, act, *rest in scenario["happens"]:
         story.until(datetime.fromisoformat(at))
         do: Callable[..., None] = getattr(play, act)
@@ -160,7 +161,7 @@ def minute(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="minutes")
 
 
-def remember(play: Play, days: int) -> None:
+def remember(play: Play, days: int, ends: int) -> None:
     """Give the box a past: an opening a day, every seventh missing, and schedule it."""
     story, life = play.story, play.life
     began = story.now - days * DAY
@@ -172,7 +173,7 @@ def remember(play: Play, days: int) -> None:
             first=began.date(),
             last=(story.now - DAY).date(),
         )
-    for day in range(days):
+    for day in range(days - ends):
         if day % 7:
             at = (began + day * DAY).replace(hour=8) + timedelta(minutes=day % 20)
             play.box.open(at)
