@@ -24,7 +24,7 @@ from backend.database import transaction
 from backend.database.partitions import ensure_partitions
 from backend.ingest.elapse import elapse
 from backend.ingest.extend import extend
-from backend.ingest.screen import screen_due, screen_silent
+from backend.ingest.screen import screen_due, screen_silent, wake_alerts
 from backend.outbox.beat import begin, end
 from backend.outbox.claim import next_due
 from backend.outbox.deliver import deliver
@@ -82,6 +82,7 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
         Job("extend", EXTEND_EVERY, extend),
         Job("screen", settings().screen_every, screen_due),
         Job("silence", SHARED, screen_silent),
+        Job("wake", SHARED, wake_alerts),
         Job("reconcile", timedelta(seconds=5), _reconcile),
         Job("seal", settings().seal_every, _seal),
         Job("compact", COMPACT_EVERY, compact),

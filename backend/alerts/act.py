@@ -26,7 +26,7 @@ def acknowledge(
     """Mark that the reader works on it; a second time changes nothing."""
     alert = _held(session, reader, alert_id, now)
     if alert.state != "acknowledged":
-        alert.state = "acknowledged"
+        alert.state, alert.snoozed_until = "acknowledged", None
         alert.acknowledged_by, alert.acknowledged_at = reader.subject_id, now
         _done(session, reader, alert, "acknowledged", now)
     return alert

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from backend.alerts.raise_ import Seen, trigger
 from backend.database.sets import execute
 
-UNIT_RULE = "stock_unit"
+UNIT_RULE = "stock-unit"
 
 
 def reconsider(
@@ -38,11 +38,11 @@ def reconsider(
         [
             Seen(
                 patient_id,
-                UNIT_RULE,
+                f"{UNIT_RULE}:{gtin}",
                 1,
                 "low",
-                "Stock cannot be counted: the device reports another unit",
-                {"gtin": gtin},
+                "Stock cannot be counted: an amount or its unit is unknown",
+                {"code": UNIT_RULE, "subject": gtin},
             )
             for patient_id, gtin in inconvertible
         ],

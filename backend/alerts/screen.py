@@ -15,10 +15,11 @@ from backend.alerts.history import Seen, histories
 from backend.alerts.raise_ import Seen as Sighting
 from backend.alerts.raise_ import retract, trigger
 from backend.alerts.tables import Alert
-from backend.database.sets import execute
+from backend.database.sets import execute, fetch
 
 VERSION = 1
 SEVERITY = {SILENT: "low"}  # everything else: medium
+Judged = Mapping[tuple[UUID, str], Mapping[str, object]]
 CRITICAL = {"low": "medium", "medium": "high"}  # for a drug that must not be missed
 
 
@@ -29,16 +30,18 @@ def screen(
 
     The patients must be held. An alert is retracted when the facts it was built on
     no longer stand, or when a silent device was heard again. A run of missed doses
-    that merely ended stays, for a clinician to close.
+    that merely ended stays, for a clinician to close. What a clinician has closed
+    comes back only with newer facts.
     """
     seen = histories(session, patient_ids, now=now)
-    found = [
-        (patient_id, finding)
+    sightings = [
+        _sighting(patient_id, finding, one)
         for patient_id, one in seen.items()
         for finding in _findings(one, now)
     ]
-    sightings = [_sighting(p, finding, seen[p]) for p, finding in found]
-    opened = trigger(session, sightings, now=now)
+    judged = _judged(session, seen)
+    news = [one for one in sightings if not _was_judged(one, judged)]
+    opened = trigger(session, news, now=now)
     standing = {(one.patient_id, one.rule) for one in sightings}
     open_alerts = _open(session, patient_ids)
     over = [
@@ -63,7 +66,10 @@ def due_again(session: Session, *, now: datetime) -> int:
           AND GREATEST(a.since, d.registered_at, c.heard_until)
               < CAST(:now AS timestamptz) - interval '2 days'
           AND NOT EXISTS (SELECT FROM alert t WHERE t.patient_id = a.patient_id
-            AND t.state <> 'closed' AND t.rule = :code || ':' || a.device_id)
+            AND t.rule = :code || ':' || a.device_id
+            AND (t.state <> 'closed' OR t.closed_by IS NOT NULL
+                AND t.triggered_at > GREATEST(a.since, c.heard_until)))
+        ORDER BY 1  -- as all do, or two who add to the queue block each other
         ON CONFLICT DO NOTHING""",
         now=now,
         code=SILENT,
@@ -94,6 +100,30 @@ def _sighting(patient_id: UUID, finding: Finding, seen: Seen) -> Sighting:
             "parameters": dict(finding.parameters),
         },
     )
+
+
+def _judged(session: Session, patient_ids: Collection[UUID]) -> Judged:
+    """Return of each (patient, rule) the findings that a person closed, the last."""
+    rows = fetch(
+        session,
+        """SELECT DISTINCT ON (patient_id, rule) patient_id, rule, finding FROM alert
+        WHERE patient_id = ANY(:ids) AND state = 'closed' AND closed_by IS NOT NULL
+        ORDER BY patient_id, rule, closed_at DESC""",
+        ids=sorted(patient_ids),
+    )
+    return {(row["patient_id"], row["rule"]): row["finding"] for row in rows}
+
+
+def _was_judged(one: Sighting, judged: Judged) -> bool:
+    """Whether a person closed this very finding: only a newer fact brings it back.
+
+    A silence has none: it is the same until the device is heard.
+    """
+    known = judged.get((one.patient_id, one.rule))
+    if known is None or known.get("since") != one.finding["since"]:
+        return False
+    same = one.finding["code"] == SILENT
+    return same or str(known.get("at")) >= str(one.finding["at"])
 
 
 def _open(session: Session, patient_ids: Collection[UUID]) -> Sequence[Alert]:

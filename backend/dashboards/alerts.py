@@ -48,6 +48,7 @@ WHAT = {
     "escalated": "Passed on",
     "acknowledged": "Acknowledged",
     "snoozed": "Snoozed",
+    "woken": "Came back",
     "closed": "Closed",
     "retracted": "Taken back",
 }

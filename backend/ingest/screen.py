@@ -1,8 +1,9 @@
-"""The job that lets detectors look at patients with new facts."""
+"""The jobs of alerts: detectors look at new facts, what rests or waits comes back."""
 
 from datetime import datetime
 
 from backend.alerts.screen import due_again, screen
+from backend.alerts.wake import wake, waking
 from backend.database import transaction
 from backend.database.sets import fetch
 from backend.people.hold import hold
@@ -32,6 +33,15 @@ def screen_due(now: datetime) -> int:
         mine = held.intersection(row["patient_id"] for row in taken)
         refresh(session, screen(session, mine, now=now), now=now)
     return len(taken)
+
+
+def wake_alerts(now: datetime) -> int:
+    """Bring back alerts whose rest is over, pass on those nobody took; how many."""
+    with transaction() as session:
+        held = hold(session, waking(session, now=now, most=AT_ONCE))
+        woken = wake(session, held, now=now)
+        refresh(session, held, now=now)
+    return woken
 
 
 def screen_silent(now: datetime) -> int:

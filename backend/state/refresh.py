@@ -103,7 +103,8 @@ def _facts(session: Session, ids: list[UUID], now: datetime) -> Sequence[RowMapp
         LEFT JOIN LATERAL (
             SELECT COALESCE(jsonb_object_agg(severity, n), '{}') AS alerts FROM (
                 SELECT severity, count(*) AS n FROM alert a
-                WHERE a.patient_id = p.patient_id AND a.state <> 'closed'
+                WHERE a.patient_id = p.patient_id
+                  AND a.state NOT IN ('closed', 'snoozed')
                 GROUP BY severity) t) a ON true
         WHERE p.patient_id = ANY(:ids) AND p.erased_at IS NULL
         ORDER BY p.patient_id""",
