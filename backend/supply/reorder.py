@@ -13,7 +13,6 @@ from sqlmodel import Session, select
 from analytics.supply import (
     Action,
     DispenseRules,
-    RunOut,
     Use,
     measured_use,
     plan_reorder,
@@ -23,10 +22,13 @@ from analytics.supply import Reorder as Plan
 from backend.audit.record import Actor, decide
 from backend.database.sets import execute, fetch
 from backend.errors import Conflict, NotFound
+from backend.supply.prescribed import prescribed
 from backend.supply.tables import Product, Reorder, ReorderEvent
 from backend.supply.use import Holding, dispense
 
 OBSERVED_DAYS = 28
+MOST_PACKS = 100
+MOST_UNASKED = 12  # a measured amount may be a fault: more packs, a person decides
 RULE = "reorder"
 VERSION = 1
 NEXT = {
@@ -46,19 +48,22 @@ def review(
 ) -> list[Reorder]:
     """Bring run-out dates up to date and return the reorders that had to be opened.
 
-    At most one order is open a (patient, product). Without the patient's consent to
-    supply by the manufacturer, and for controlled drugs, an order is only proposed.
-    Each order has a decision row with everything that decided it.
+    At most one order is open a (patient, product), and none for what is no longer
+    prescribed. Without the patient's consent to supply by the manufacturer, for
+    controlled drugs and for unusually many packs, an order is only proposed. Each order
+    has a decision row with everything that decided it.
     """
     if not holdings:
         return []
-    stocks = _stocks(session, holdings, now)
+    asked = prescribed(session, holdings, now=now)
     used = _used(session, holdings, now)
     opened: list[Reorder] = []
-    for stock in stocks:
-        use = _use(stock, used[stock["patient_id"], stock["gtin"]], now.date())
-        ends = run_out(stock["on_hand"], use, as_of=now.date())
-        _keep(session, stock, use, ends, now)
+    ends: list[dict[str, object]] = []
+    for stock in _stocks(session, holdings, now):
+        holding = stock["patient_id"], stock["gtin"]
+        a_day = asked.get(holding)
+        use = _use(stock, a_day or Decimal(0), used[holding], now.date())
+        ends.append(_end(stock, use, now))
         plan = plan_reorder(
             stock["on_hand"],
             use,
@@ -66,10 +71,11 @@ def review(
             lead_days=stock["lead_time_days"],
             safety_days=stock["safety_days"],
             as_of=now.date(),
-            rules=DispenseRules(controlled=stock["controlled"]),
+            rules=DispenseRules(controlled=stock["controlled"], most_packs=MOST_PACKS),
         )
-        if plan is not None and not stock["ordered"]:
+        if plan is not None and a_day is not None and not stock["ordered"]:
             opened.append(_open(session, stock, plan, now))
+    _keep(session, ends, now)
     return opened
 
 
@@ -114,9 +120,11 @@ def step(
 
 
 def _open(session: Session, stock: RowMapping, plan: Plan, now: datetime) -> Reorder:
-    placed = plan.action is Action.PLACE and stock["consented"]
+    usual = plan.packs <= MOST_UNASKED
+    placed = plan.action is Action.PLACE and stock["consented"] and usual
     why: dict[str, object] = {
         **plan.explanation,
+        "usual_quantity": usual,
         "consent": bool(stock["consented"]),
         "needed_by": plan.needed_by.isoformat(),
     }
@@ -177,11 +185,7 @@ def _stocks(
             EXISTS (SELECT FROM consent c WHERE c.patient_id = s.patient_id
                 AND c.purpose = 'supply' AND c.recipient_id = p.manufacturer_id
                 AND c.since <= :now AND (c.until IS NULL OR c.until > :now)
-            ) AS consented,
-            COALESCE((SELECT sum(d.amount) / NULLIF(count(DISTINCT d.dose_day), 0)
-                FROM scheduled_dose d JOIN regimen g USING (patient_id, regimen_id)
-                WHERE d.patient_id = s.patient_id AND g.gtin = s.gtin
-                  AND d.dose_day BETWEEN :first AND :last), 0) AS prescribed
+            ) AS consented
         FROM rows(patient_id uuid, gtin text)
         JOIN stock s USING (patient_id, gtin)
         JOIN product p USING (gtin)
@@ -189,8 +193,6 @@ def _stocks(
         ORDER BY s.patient_id, s.gtin""",
         [{"patient_id": patient_id, "gtin": gtin} for patient_id, gtin in holdings],
         now=now,
-        first=now.date() - timedelta(days=OBSERVED_DAYS),
-        last=now.date() + timedelta(days=2),
     )
 
 
@@ -200,50 +202,67 @@ def _used(
     """What was used on each day of the last weeks; None where nobody can know."""
     rows = fetch(
         session,
-        """SELECT r.patient_id, r.gtin, d.dose_day AS day, sum(u.amount) AS amount,
-            bool_or(d.label IN ('unknown', 'pending', 'late')) AS unknown
+        """SELECT r.patient_id, r.gtin, t.day, sum(t.amount) AS amount
         FROM rows(patient_id uuid, gtin text)
-        JOIN regimen g ON g.patient_id = r.patient_id AND g.gtin = r.gtin
-        JOIN scheduled_dose d ON d.patient_id = g.patient_id
-            AND d.regimen_id = g.regimen_id
-        LEFT JOIN LATERAL (SELECT -sum(amount) AS amount FROM stock_entry e
-            WHERE e.patient_id = d.patient_id
-              AND e.dose_event_id = d.dose_event_id) u ON true
-        WHERE d.dose_day >= :first AND d.dose_day < :today
-        GROUP BY r.patient_id, r.gtin, d.dose_day""",
+        CROSS JOIN LATERAL (
+            SELECT CAST(e.occurred_at AS date) AS day, -e.amount AS amount
+            FROM stock_entry e
+            WHERE e.patient_id = r.patient_id AND e.gtin = r.gtin
+              AND e.dose_event_id IS NOT NULL
+              AND e.occurred_at >= CAST(:first AS date)
+              AND e.occurred_at < CAST(:today AS date)
+            UNION ALL  -- a day with an unknown dose: NaN spoils its sum
+            SELECT DISTINCT d.dose_day, CAST('NaN' AS numeric)
+            FROM regimen g JOIN scheduled_dose d USING (patient_id, regimen_id)
+            WHERE g.patient_id = r.patient_id AND g.gtin = r.gtin
+              AND d.label IN ('unknown', 'pending', 'late')
+              AND d.dose_day >= :first AND d.dose_day < :today) t
+        GROUP BY r.patient_id, r.gtin, t.day""",
         [{"patient_id": patient_id, "gtin": gtin} for patient_id, gtin in holdings],
         first=now.date() - timedelta(days=OBSERVED_DAYS),
         today=now.date(),
     )
     days: defaultdict[Holding, dict[date, Decimal | None]] = defaultdict(dict)
     for row in rows:
-        amount = None if row["unknown"] else row["amount"] or Decimal(0)
+        amount = None if row["amount"].is_nan() else max(row["amount"], Decimal(0))
         days[row["patient_id"], row["gtin"]][row["day"]] = amount
     return days
 
 
-def _use(stock: RowMapping, used: Mapping[date, Decimal | None], today: date) -> Use:
+def _use(
+    stock: RowMapping,
+    a_day: Decimal,
+    used: Mapping[date, Decimal | None],
+    today: date,
+) -> Use:
     """Daily use over all days of the span: no dose scheduled is no use."""
     first = max(stock["since"].date(), today - timedelta(days=OBSERVED_DAYS))
     span = range((today - first).days)
-    amounts = [used.get(first + timedelta(days=n), Decimal(0)) for n in span]
     return measured_use(
-        [None if amount is None else max(amount, Decimal(0)) for amount in amounts],
-        prescribed=stock["prescribed"],
+        [used.get(first + timedelta(days=n), Decimal(0)) for n in span],
+        prescribed=a_day,
     )
 
 
+def _end(stock: RowMapping, use: Use, now: datetime) -> dict[str, object]:
+    return {
+        "patient_id": stock["patient_id"],
+        "gtin": stock["gtin"],
+        "use": use.expected,
+        **asdict(run_out(stock["on_hand"], use, as_of=now.date())),
+    }
+
+
 def _keep(
-    session: Session, stock: RowMapping, use: Use, ends: RunOut, now: datetime
+    session: Session, ends: Sequence[Mapping[str, object]], now: datetime
 ) -> None:
     execute(
         session,
-        """UPDATE stock SET use_per_day = :use, run_out_on = :expected,
-            run_out_early = :earliest, run_out_late = :latest, updated_at = :now
-        WHERE patient_id = :patient AND gtin = :gtin""",
-        patient=stock["patient_id"],
-        gtin=stock["gtin"],
-        use=use.expected,
+        """UPDATE stock s SET use_per_day = r.use, run_out_on = r.expected,
+            run_out_early = r.earliest, run_out_late = r.latest, updated_at = :now
+        FROM rows(patient_id uuid, gtin text, use numeric, expected date,
+            earliest date, latest date)
+        WHERE s.patient_id = r.patient_id AND s.gtin = r.gtin""",
+        ends,
         now=now,
-        **asdict(ends),
     )

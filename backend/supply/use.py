@@ -16,6 +16,7 @@ from sqlalchemy import RowMapping
 from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
+from backend.supply.units import convert
 
 Holding = tuple[UUID, str]  # patient and GTIN
 
@@ -33,12 +34,17 @@ def settle(
 ) -> Settled:
     """Enter what these (patient, dose event) use beyond what is entered already.
 
-    An amount in another unit than the product's is not counted as zero: the holding is
-    returned as inconvertible, for somebody to look at.
+    An amount nobody knows, or in a unit that is no multiple of the product's, is not
+    counted as zero: the holding is returned as inconvertible, for somebody to look at.
     """
     if not events:
         return Settled()
-    rows = _wanted(session, events)
+    uses = [(row, _amount(row)) for row in _wanted(session, events)]
+    news = [
+        (row, amount)
+        for row, amount in uses
+        if amount is not None and amount != row["entered"]
+    ]
     entries = [
         {
             "patient_id": row["patient_id"],
@@ -47,18 +53,13 @@ def settle(
             "kind": "corrected" if row["entries"] else "used",
             "cause": f"{row['dose_event_id']}/{row['entries']}",
             "dose_event_id": row["dose_event_id"],
-            "amount": -(_amount(row) - row["entered"]),
+            "amount": row["entered"] - amount,
             "estimated": row["measured"] is None,
             "occurred_at": row["occurred_at"],
         }
-        for row in rows
-        if not _inconvertible(row) and _amount(row) != row["entered"]
+        for row, amount in news
     ]
-    changed = frozenset(
-        (row["patient_id"], row["gtin"])
-        for row in rows
-        if not _inconvertible(row) and _amount(row) != row["entered"]
-    )
+    changed = frozenset((row["patient_id"], row["gtin"]) for row, _ in news)
     if entries:
         execute(
             session,
@@ -73,8 +74,8 @@ def settle(
             now=now,
         )
         recount(session, changed, now=now)
-    odd = frozenset((r["patient_id"], r["gtin"]) for r in rows if _inconvertible(r))
-    return Settled(changed, odd)
+    unclear = (row for row, amount in uses if amount is None)
+    return Settled(changed, frozenset((r["patient_id"], r["gtin"]) for r in unclear))
 
 
 def recount(
@@ -146,7 +147,8 @@ def _wanted(
         """SELECT e.patient_id, e.dose_event_id, g.gtin, e.occurred_at, p.unit AS of,
             e.voided_at IS NOT NULL AS voided,
             CASE WHEN e.evidence = 'dose_delivered' THEN e.amount END AS measured,
-            e.unit AS measured_in, d.amount AS assumed, d.unit AS assumed_in,
+            e.unit AS measured_in, d.occurrence IS NOT NULL AS matched,
+            d.amount AS assumed, d.unit AS assumed_in,
             COALESCE(-t.sum, 0) AS entered, COALESCE(t.entries, 0) AS entries
         FROM rows(patient_id uuid, dose_event_id uuid)
         JOIN dose_event e USING (patient_id, dose_event_id)
@@ -155,8 +157,8 @@ def _wanted(
         JOIN product p ON p.gtin = g.gtin
         LEFT JOIN scheduled_dose d ON d.patient_id = e.patient_id
             AND d.regimen_id = e.regimen_id AND d.dose_event_id = e.dose_event_id
-            AND d.dose_day BETWEEN CAST(e.occurred_at AS date) - 2
-                               AND CAST(e.occurred_at AS date) + 2
+            AND d.dose_day BETWEEN CAST(e.occurred_at AS date) - 8
+                               AND CAST(e.occurred_at AS date) + 8
         LEFT JOIN LATERAL (SELECT sum(amount) AS sum, count(*) AS entries
             FROM stock_entry s WHERE s.patient_id = e.patient_id
               AND s.dose_event_id = e.dose_event_id) t ON true""",
@@ -165,13 +167,14 @@ def _wanted(
     return list(rows)
 
 
-def _amount(row: RowMapping) -> Decimal:
+def _amount(row: RowMapping) -> Decimal | None:
+    """What the event used, in the product's unit; None where nobody can say."""
     if row["voided"]:
         return Decimal(0)
-    amount = row["assumed"] if row["measured"] is None else row["measured"]
-    return Decimal(0) if amount is None else amount
-
-
-def _inconvertible(row: RowMapping) -> bool:
-    unit = row["assumed_in"] if row["measured"] is None else row["measured_in"]
-    return _amount(row) != 0 and unit != row["of"]
+    if row["measured"] is not None:
+        return convert(row["measured"], row["measured_in"], row["of"])
+    if not row["matched"]:
+        return Decimal(0)
+    if row["assumed"] is None:
+        return None
+    return convert(row["assumed"], row["assumed_in"], row["of"])
