@@ -1,70 +1,22 @@
-"""Vitals as they arrive: verdicts, whose they are, what follows, over HTTP too."""
+"""Vitals as they arrive: verdicts, whose they are, and what follows."""
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
-from fastapi import FastAPI
-from httpx import Client
 from sqlalchemy import text
-from sqlmodel import Session
 
-from backend import errors
-from backend.audit.record import SYSTEM
 from backend.database import transaction
 from backend.ingest.vital_items import read as read_items
 from backend.ingest.vitals import accept_vitals
-from backend.ingest.vitals_routes import router
-from backend.people.bridges import new_code, pair
 from backend.people.readers import Sender
-from backend.people.tables import Clinic, Patient
 from backend.vitals.read import read
-from tests.builders import NOW, a_bridge, a_clinic, a_device, a_patient, an_assignment
-from tests.serving import serving
-
-HEART = "8867-4"
-
-
-class Ward:
-    """A clinic with a patient who wears a device, a gateway and a cloud."""
-
-    def __init__(self, session: Session) -> None:
-        self.clinic: Clinic = a_clinic(session)
-        self.rosa: Patient = a_patient(session, self.clinic)
-        self.watch = a_device(session, self.clinic, kind="wearable")
-        self.worn = an_assignment(session, self.watch, self.rosa)
-        self.gateway = self.sender(session, "gateway")
-        self.cloud = self.sender(session, "cloud")
-
-    def sender(self, session: Session, kind: str) -> Sender:
-        bridge = a_bridge(session, self.clinic, kind=kind, name=kind)
-        return Sender(bridge.bridge_id, bridge.clinic_id, kind)
-
-    def segment(self, **other: object) -> dict[str, object]:
-        return {
-            "id": "w:1:7",
-            "device_id": str(self.watch.device_id),
-            "code": HEART,
-            "unit": "/min",
-            "start": (NOW - timedelta(minutes=2)).isoformat(),
-            "step": 1,
-            "values": [60, 61, 62],
-            "claimed_live": True,
-        } | other
-
-    def sample(self, **other: object) -> dict[str, object]:
-        return {
-            "patient_id": str(self.rosa.patient_id),
-            "source": "acme",
-            "code": "59408-5",
-            "unit": "%",
-            "at": (NOW - timedelta(days=1)).isoformat(),
-            "value": 97.5,
-        } | other
+from tests.backend.ingest.ward import HEART, Ward
+from tests.builders import NOW, a_clinic, a_patient, an_assignment
 
 
 @pytest.fixture
@@ -387,78 +339,3 @@ AUDITED = "SELECT count(*) FROM audit_row WHERE action = 'vitals_received'"
 
 def ago(**span: float) -> str:
     return (NOW - timedelta(**span)).isoformat()
-
-
-# Over HTTP ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def client(ward: Ward) -> Generator[Client]:
-    app = FastAPI()
-    app.include_router(router)
-    errors.install(app)
-    with transaction() as session:
-        real = datetime.now(tz=NOW.tzinfo)
-        code = new_code(
-            session, ward.clinic.clinic_id, kind="gateway", actor=SYSTEM, real=real
-        )
-        token = pair(session, code, "ward 3", real=real).token
-    with serving(app) as client:
-        client.headers["Authorization"] = f"Bearer {token}"
-        yield client
-
-
-def test_the_answer_follows_the_commit(client: Client, ward: Ward) -> None:
-    answer = client.post("/v1/vitals", json={"segments": [ward.segment()]})
-
-    assert answer.status_code == 200
-    assert answer.json() == {
-        "segments": [
-            {"verdict": "new", "reason": None, "detail": None, "stored": 3, "known": 0}
-        ],
-        "samples": {
-            "new": 0,
-            "known": 0,
-            "quarantined": 0,
-            "rejected": 0,
-            "reasons": [],
-        },
-    }
-    assert len(samples_of(ward.rosa.patient_id)) == 3
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"{", 400),
-        (b'{"segments": [\xff]}', 400),
-        (b"[]", 422),
-        (b"{}", 422),
-        (b'{"items": []}', 422),
-        (b'{"segments": 7}', 422),
-        (b'{"segments": [' + b"1," * 1000 + b"1]}", 422),
-    ],
-    ids=["cut", "not utf-8", "list", "empty", "other", "number", "too many"],
-)
-def test_only_what_is_no_batch_is_refused_whole(
-    client: Client, body: bytes, status: int
-) -> None:
-    kind = {"Content-Type": "application/json"}
-    answer = client.post("/v1/vitals", content=body, headers=kind)
-
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-
-
-def test_without_a_token_nothing_is_read(client: Client) -> None:
-    wrong = {"Authorization": "Bearer nonsense"}
-
-    assert client.post("/v1/vitals", json={}, headers=wrong).status_code == 401
-
-
-def test_the_openapi_document_shows_both_forms(client: Client) -> None:
-    paths = client.get("/openapi.json").json()["paths"]
-    body = paths["/v1/vitals"]["post"]["requestBody"]["content"]["application/json"]
-
-    assert set(body["schema"]["properties"]) == {"segments", "samples"}
-    assert "8867-4" in orjson.dumps(body).decode()
