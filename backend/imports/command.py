@@ -2,8 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,13 +64,15 @@ def _vitals_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _vitals(asked: argparse.Namespace) -> int:
     from backend.clock import domain_now
+    from backend.imports.progress import progress_shown
     from backend.imports.refusals import Refusals
     from backend.imports.vital_mapping import load
     from backend.imports.vitals import import_vitals, the_clinic
 
     layout = load(asked.map, zone=asked.zone)
     refusals = Refusals(_say)
-    with _progress(asked.file) as progress:
+    size = asked.file.stat().st_size if asked.file.is_file() else 0
+    with progress_shown(_say) as tell:
         done = import_vitals(
             asked.file,
             layout,
@@ -80,7 +81,7 @@ def _vitals(asked: argparse.Namespace) -> int:
             now=domain_now(),
             refusals=refusals,
             strict=asked.strict,
-            progress=progress,
+            progress=lambda octets: tell("reading", octets, size),
         )
     _say(
         f"{done.new:,} samples new, {done.known:,} known, {done.people:,} people new, "
@@ -89,25 +90,6 @@ def _vitals(asked: argparse.Namespace) -> int:
     if done.erased:
         _say(f"{done.erased:,} samples were left out: their people were erased")
     return 1 if refusals.refused else 0
-
-
-@contextmanager
-def _progress(path: Path) -> Generator[Callable[[int], None]]:
-    """Show how much of a file was read, on a terminal's stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-
-    size = path.stat().st_size if path.is_file() else None
-    bar = Progress(
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("", total=size)
-        yield lambda octets: bar.update(task, completed=octets)
 
 
 def _say(line: str) -> None:

@@ -20,6 +20,7 @@ from backend.errors import Unprocessable
 from backend.imports.local_time import LocalTimes
 from backend.imports.refusals import Refusals
 from backend.imports.study_files import LEFT_ALONE, Part, find_files
+from backend.imports.study_fresh import keep_dose_days
 from backend.imports.study_known import (
     Known,
     OtherwiseImported,
@@ -113,6 +114,9 @@ def _write_all(
 ) -> Written:
     written = Written()
     patients = plan.by_patient()
+    with _transaction(connection) as session:
+        asked = (row for pair in plan.pairs.values() for row in pair.asked)
+        keep_dose_days(session, run.zone, asked, now=run.now)
     done = 0
     for group in _groups(patients):
         with _transaction(connection) as session:

@@ -1,8 +1,7 @@
 """`python -m backend import study`: its options, its progress, its last lines."""
 
 import argparse
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 WORDS = """\
@@ -46,11 +45,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace, say: Callable[[str], None]) -> int:
     """Import and tell what was new; the exit code is 1 when rows were refused."""
     from backend.clock import domain_now, real_now
+    from backend.imports.progress import progress_shown
     from backend.imports.study import import_study
     from backend.migrations import import_tables
 
     import_tables()  # a regimen points to a product, of which this knows nothing
-    with _progress() as progress:
+    with progress_shown(say) as progress:
         done = import_study(
             asked.folder,
             name=asked.study,
@@ -70,30 +70,3 @@ def run(asked: argparse.Namespace, say: Callable[[str], None]) -> int:
         f"{done.refused:,} rows refused, {done.warned:,} warnings"
     )
     return 1 if done.refused else 0
-
-
-@contextmanager
-def _progress() -> Generator[Callable[[str, int, int], None]]:
-    """Show how far each step is, on a terminal's stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    steps = {
-        "reading": bar.add_task("reading", start=False, total=None),
-        "storing": bar.add_task("storing", start=False, total=None),
-    }
-
-    def tell(what: str, done: int, of: int) -> None:
-        bar.start_task(steps[what])
-        bar.update(steps[what], completed=done, total=of)
-
-    with bar:
-        yield tell

@@ -4,7 +4,7 @@ As in `ingest.accept`, without what history must not do: nobody is reminded, ale
 asked to order.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from backend.database.sets import execute, fetch
-from backend.doses.rematch import Stretch, rematch
+from backend.database.sets import execute
+from backend.doses.changes import Fact
+from backend.doses.rematch import rematch
 from backend.imports.study_regimen import DAY_STARTS
 from backend.regimens.schedule import expand_past, materialise
 from backend.regimens.zones import DAY, wall
@@ -22,8 +23,8 @@ from backend.state.refresh import refresh
 Whose = tuple[UUID, UUID]  # patient and regimen
 Days = tuple[date, date]
 
-MOST_EVENTS = 20_000  # matched at once: they are held in memory
-MOST_DAYS = 400
+DAYS_AT_ONCE = 5_000  # matched in one step: they are held in memory
+MOST_DAYS = 400  # expanded in one step
 
 
 @dataclass(slots=True)
@@ -33,14 +34,14 @@ class Touched:
     Of those in `asked` other doses are expected than before.
     """
 
-    days: dict[Whose, Days] = field(default_factory=dict[Whose, Days])
-    asked: dict[Whose, Days] = field(default_factory=dict[Whose, Days])
+    days: dict[Whose, list[Days]] = field(default_factory=dict[Whose, list[Days]])
+    asked: dict[Whose, list[Days]] = field(default_factory=dict[Whose, list[Days]])
 
     def see(self, whose: Whose, first: date, last: date) -> None:
-        self.days[whose] = _widened(self.days.get(whose), first, last)
+        self.days.setdefault(whose, []).append((first, last))
 
     def ask(self, whose: Whose, first: date, last: date) -> None:
-        self.asked[whose] = _widened(self.asked.get(whose), first, last)
+        self.asked.setdefault(whose, []).append((first, last))
         self.see(whose, first, last)
 
 
@@ -54,12 +55,13 @@ def follow(
 ) -> None:
     """Do all that follows from new facts about these patients, who must be held."""
     today = (wall(now, zone) - DAY_STARTS).date()
-    for whose, (first, last) in touched.asked.items():
+    asked = list(_merged(touched.asked))
+    for whose, first, last in asked:
         _expand(session, whose, first, min(last, today), last)
-    if any(last >= today for _, last in touched.asked.values()):
+    if any(last >= today for _, _, last in asked):
         materialise(session, patient_ids, now=now)
-    for stretches in _in_reach(session, touched, today):
-        rematch(session, stretches, now=now, cause="study_imported")
+    for facts in _facts(touched, today):
+        rematch(session, facts, now=now, cause="study_imported")
     refresh(session, patient_ids, now=now)
 
 
@@ -80,62 +82,17 @@ def _expand(
         expand_past(session, *whose, first=begin, last=end)
 
 
-def _in_reach(
-    session: Session, touched: Touched, today: date
-) -> Iterator[Sequence[Stretch]]:
-    """Yield the stretches to match again, as many at once as memory should hold."""
-    group: list[Stretch] = []
-    size = 0
-    for stretch, events in _stretches(session, touched, today):
-        if group and size + events > MOST_EVENTS:
-            yield group
-            group, size = [], 0
-        group.append(stretch)
-        size += events
-    if group:
-        yield group
-
-
-def _stretches(
-    session: Session, touched: Touched, today: date
-) -> Iterator[tuple[Stretch, int]]:
-    """Yield each stretch with how many events it has, cut where there are too many."""
-    counts = _events_by_day(session, touched)
-    for whose, (first, last) in touched.days.items():
-        begin, events, days = first, 0, counts.get(whose, {})
-        last = min(last, today)
-        for number in range((last - first).days + 1):
-            day = first + number * DAY
-            more = days.get(day, 0)
-            if day > begin and (
-                events + more > MOST_EVENTS or (day - begin).days >= MOST_DAYS
-            ):
-                yield Stretch(*whose, begin, day - DAY), events
-                begin, events = day, 0
-            events += more
-        if begin <= last:
-            yield Stretch(*whose, begin, last), events
-
-
-def _events_by_day(session: Session, touched: Touched) -> dict[Whose, dict[date, int]]:
-    counts: dict[Whose, dict[date, int]] = {}
-    for row in fetch(
-        session,
-        """SELECT e.patient_id, e.regimen_id, e.occurred_at::date AS day,
-            count(*) AS events
-        FROM rows(patient_id uuid, regimen_id uuid, first date, last date)
-        JOIN dose_event e ON e.patient_id = r.patient_id
-            AND e.regimen_id = r.regimen_id
-            AND e.occurred_at >= r.first AND e.occurred_at < r.last + 2
-        GROUP BY 1, 2, 3""",
-        [
-            {"patient_id": p, "regimen_id": r, "first": first, "last": last}
-            for (p, r), (first, last) in touched.days.items()
-        ],
-    ):
-        own = counts.setdefault((row["patient_id"], row["regimen_id"]), {})
-        own[row["day"]] = row["events"]
-    return counts
+def _facts(touched: Touched, today: date) -> Iterator[list[Fact]]:
+    """Yield the days to match again, a regimen's together, some thousands at once."""
+    facts: list[Fact] = []
+    for (patient_id, regimen_id), first, last in _merged(touched.days):
+        days = (min(last, today) - first).days + 1
+        facts += [(patient_id, regimen_id, first + n * DAY) for n in range(days)]
+        if len(facts) >= DAYS_AT_ONCE:
+            yield facts
+            facts = []
+    if facts:
+        yield facts
 
 
 def _pieces(first: date, last: date) -> Iterator[Days]:
@@ -145,5 +102,15 @@ def _pieces(first: date, last: date) -> Iterator[Days]:
         first = end + DAY
 
 
-def _widened(days: Days | None, first: date, last: date) -> Days:
-    return (first, last) if days is None else (min(days[0], first), max(days[1], last))
+def _merged(
+    ranges: Mapping[Whose, Sequence[Days]],
+) -> Iterator[tuple[Whose, date, date]]:
+    """Yield the days of each, those that meet or overlap as one."""
+    for whose, some in ranges.items():
+        first, last = min(some)
+        for begin, end in sorted(some):
+            if begin > last + DAY:
+                yield whose, first, last
+                first, last = begin, end
+            last = max(last, end)
+        yield whose, first, last

@@ -108,14 +108,16 @@ def write_openings(
         if row["patient_id"] is not None:
             whose = row["patient_id"], row["regimen_id"]
             touched.see(whose, row["first"], row["last"])
-    execute(
-        session,
-        HEAR,
-        [{"device_id": pair.device_id} for pair in pairs],
-        now=now,
-        real=real,
-    )
+    hear(session, pairs, now=now, real=real)
     return int(rows[0]["records"])
+
+
+def hear(
+    session: Session, pairs: Sequence[Pair], *, now: datetime, real: datetime
+) -> None:
+    """Keep how far these monitors were heard; never moves back."""
+    devices = [{"device_id": pair.device_id} for pair in pairs]
+    execute(session, HEAR, devices, now=now, real=real)
 
 
 VOID = f"""

@@ -21,10 +21,12 @@ from backend.devices.assign import assign, lock
 from backend.devices.tables import Device
 from backend.imports.study_corrections import write_added, write_unseen
 from backend.imports.study_follow import Touched, follow
+from backend.imports.study_fresh import is_plain, write_fresh
 from backend.imports.study_known import Study
 from backend.imports.study_openings import move_openings, write_openings
 from backend.imports.study_plan import Pair, Plan
 from backend.imports.study_regimen import (
+    Rewrite,
     Segment,
     day_starts,
     segments,
@@ -73,16 +75,29 @@ def write(
     rows: Counter[str] = Counter()
     rows["patients"] = _patients(session, run, plan, pairs)
     rows["monitors"] = _monitors(session, run, plan, pairs)
+    fresh: list[tuple[Pair, Sequence[Segment]]] = []
+    known: list[Pair] = []
     for pair in pairs:
-        rows["regimen versions"] += _regimen(session, run, pair, touched, written)
-        rows["spans of use"] += _spans(session, run, pair, touched)
+        new = pair.patient_id in plan.new_patients
+        new = new and pair.device_id in plan.new_devices
+        rewrite = _regimen(session, run, pair, written)
+        asked = rewrite.segments if rewrite else ()
+        if new and is_plain(asked):
+            fresh.append((pair, asked))
+        else:
+            known.append(pair)
+            if rewrite:
+                whose = pair.patient_id, pair.regimen_id
+                touched.ask(whose, rewrite.first, rewrite.last)
+        rows["regimen versions"] += len(asked)
+        rows["spans of use"] += _spans(session, run, plan, pair, touched)
     rows["corrections of days"] = write_added(session, run.study, pairs, run.now)
     rows["spans not monitored"] = write_unseen(
         session, run.study, pairs, touched, run.now
     )
     rows["openings"] = write_openings(
-        session, pairs, touched, now=run.now, real=run.real
-    )
+        session, known, touched, now=run.now, real=run.real
+    ) + write_fresh(session, fresh, run.zone, touched, now=run.now, real=run.real)
     if not any(rows.values()):
         return
     patients = {pair.patient_id for pair in pairs}
@@ -146,7 +161,9 @@ def _monitors(session: Session, run: Import, plan: Plan, pairs: Sequence[Pair]) 
     return len(new)
 
 
-def _spans(session: Session, run: Import, pair: Pair, touched: Touched) -> int:
+def _spans(
+    session: Session, run: Import, plan: Plan, pair: Pair, touched: Touched
+) -> int:
     """Write when the monitor was the patient's, and move openings in and out."""
     new = [span for span in pair.spans if span.assignment_id is None]
     changed = [span for span in pair.spans if span.changed]
@@ -169,15 +186,15 @@ def _spans(session: Session, run: Import, pair: Pair, touched: Touched) -> int:
             since=span.since,
             until=span.until,
         )
-    if changed or (new and len(new) < len(pair.spans)):
+    if changed or (new and pair.device_id not in plan.new_devices):
         move_openings(session, run.study, pair, touched, now=run.now)
     return len(new) + len(changed)
 
 
 def _regimen(
-    session: Session, run: Import, pair: Pair, touched: Touched, written: Written
-) -> int:
-    """Write what the regimen rows change; return how many versions that took."""
+    session: Session, run: Import, pair: Pair, written: Written
+) -> Rewrite | None:
+    """Write what the regimen rows change, as versions behind the others; return it."""
     versions = session.exec(
         select(RegimenVersion).where(
             RegimenVersion.patient_id == pair.patient_id,
@@ -193,7 +210,7 @@ def _regimen(
             f"the regimen of monitor {pair.monitor[1]} of {pair.monitor[0]} was "
             "changed here since it was imported: that stands, the file's does not"
         )
-        return 0
+        return None
     if session.get(Regimen, (pair.patient_id, pair.regimen_id)) is None:
         session.add(
             Regimen(
@@ -204,12 +221,9 @@ def _regimen(
                 recorded_at=run.now,
             )
         )
-    if rewrite is None:
-        return 0
-    _versions(session, run, pair, rewrite.segments, len(versions))
-    whose = pair.patient_id, pair.regimen_id
-    touched.ask(whose, rewrite.first, rewrite.last)
-    return len(rewrite.segments)
+    if rewrite is not None:
+        _versions(session, run, pair, rewrite.segments, len(versions))
+    return rewrite
 
 
 def _versions(

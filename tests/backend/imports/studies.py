@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from backend.database import transaction
 from backend.imports.study import Summary, import_study
+from backend.reports.implementation import implementation_report
 
 PROJECT = Path(__file__).parents[3]
 NOW = datetime(2026, 3, 4, 9, tzinfo=UTC)
@@ -63,6 +64,26 @@ def imported(folder: Path, **options: object) -> tuple[Summary, list[str]]:
     chosen: dict[str, object] = {"name": "trial", "zone": ZURICH, "now": NOW} | options
     done = import_study(folder, **chosen, real=NOW, say=said.append)  # pyright: ignore[reportArgumentType]
     return done, said
+
+
+def reported() -> dict[str, str]:
+    """Return the report of the small study: code, monitor, day to the rest."""
+    with transaction() as session:
+        days = implementation_report(session, "trial", now=NOW)
+        rows = [list(day.cells()) for day in days]
+    return {" ".join(row[:3]): " ".join(row[3:]) for row in rows}
+
+
+AS_WRITTEN = {
+    "A M1 2024-05-01": "1 0 1 1 False 1.0",
+    "A M1 2024-05-02": "2 -1 1 1 False 1.0",
+    "A M1 2024-05-03": "1 1 2 1 False 1.0",  # 02:30 of the fourth is its night
+    "A M1 2024-05-04": "0 0 0 2 False 0.0",
+    "A M1 2024-05-05": "0 0 0 2 True NA",
+    "B M2 2024-05-01": "1 0 1 1 False 1.0",
+    "B M2 2024-05-02": "0 0 0 0 False NA",  # a day off
+    "B M2 2024-05-03": "0 0 0 1 False 0.0",
+}
 
 
 def contents() -> dict[str, tuple[int, str]]:
