@@ -23,7 +23,7 @@ class Page(BaseModel):
 def page(
     feed: str,
     reader: Annotated[Reader, Depends(signed_in)],
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> Page:
     """Return what came behind a cursor; the same question gets the same rows again."""
