@@ -25,7 +25,7 @@ from backend.database.cluster import (
     socket_folder,
 )
 from backend.database.lock import READY, STOPPING, Lock, held
-from backend.database.postmaster import disown, running, serves
+from backend.database.postmaster import disown, left_running, serves
 from backend.errors import Refused
 
 Say = Callable[[str], None]
@@ -117,7 +117,7 @@ class Watch:
     def adopt_or_start(self) -> None:
         self.started = time.monotonic()
         self.lock.tell("starting", socket=self.socket)
-        if left := running(self.cluster.folder):
+        if left := left_running(self.cluster.folder):
             self.say(f"adopting the server left running as process {left.pid}")
             self.pid, self.child, self.socket = left.pid, None, left.socket
             os.kill(self.pid, signal.SIGHUP)  # who may come in was just written anew

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 PID_FILE = "postmaster.pid"
+LOOKS, PAUSE = 40, 0.05  # two seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,23 @@ def running(cluster: Path) -> Postmaster | None:
     """
     found = read(cluster)
     return found if found and serves(found.pid, cluster) else None
+
+
+def left_running(cluster: Path) -> Postmaster | None:
+    """Return the postmaster that a gone owner left behind, None if there is none.
+
+    Asked before a server is started, where a wrong "none" costs most: so long as the
+    file names a live postgres whose folder cannot be told, it is looked at again. A
+    machine under load was seen to hide it for a moment.
+    """
+    for _ in range(LOOKS):
+        if found := running(cluster):
+            return found
+        named = read(cluster)
+        if named is None or not _is_postgres(named.pid):
+            return None
+        time.sleep(PAUSE)
+    return None
 
 
 def read(cluster: Path) -> Postmaster | None:
@@ -49,10 +68,15 @@ def serves(pid: int, cluster: Path) -> bool:
             check=False,
         )
         return Path(told.stdout.strip()).name == "postgres"
-    process = Path("/proc", str(pid))
     try:
-        name = (process / "comm").read_text().strip()
-        return name == "postgres" and (process / "cwd").samefile(cluster)
+        return _is_postgres(pid) and Path("/proc", str(pid), "cwd").samefile(cluster)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+
+
+def _is_postgres(pid: int) -> bool:
+    try:
+        return Path("/proc", str(pid), "comm").read_text().strip() == "postgres"
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False
 
