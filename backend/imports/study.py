@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from sqlmodel import Session
 
 from backend.database import engine
-from backend.database.sets import execute
-from backend.errors import Unprocessable
+from backend.database.sets import execute, fetch
+from backend.errors import Conflict, NotFound, Unprocessable
 from backend.imports.local_time import LocalTimes
 from backend.imports.refusals import Refusals
 from backend.imports.study_files import LEFT_ALONE, Part, find_files
@@ -41,6 +41,10 @@ PATIENTS_AT_ONCE = 100
 
 class WrongName(Unprocessable):
     """A study's name is letters, digits, dots, dashes and underscores."""
+
+
+class InUse(Conflict):
+    """Somebody else is importing this study at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def import_study(
     size = files[Part.EVENTS].stat().st_size
     with _connected() as connection:
         with _transaction(connection) as session:
+            _claim(session, study)
             known = what_is_known(session, study)
             _check_zone(study, known, zone)
             plan = make_plan(aside, known, files, lived_in, refusals)
@@ -148,6 +153,17 @@ def _named(name: str) -> Study:
     return Study(name)
 
 
+def _claim(session: Session, study: Study) -> None:
+    """Keep others from importing this study until the connection is closed."""
+    taken = fetch(
+        session,
+        "SELECT pg_try_advisory_lock(:number) AS ours",
+        number=study.id.int % 2**63,
+    )
+    if not taken[0]["ours"]:
+        raise InUse(f"{study.name} is being imported by another process.")
+
+
 def _check_zone(study: Study, known: Known, zone: str) -> None:
     if known.zone is not None and known.zone != zone:
         raise OtherwiseImported(
@@ -172,7 +188,11 @@ def _clinic(
         return known.clinic_id
     if asked is not None:
         return asked
-    return register_clinic(session, f"Study {study.name}", zone, now=now).clinic_id
+    own = f"Study {study.name}"
+    try:
+        return find_clinic(session, own).clinic_id  # of an import that was interrupted
+    except NotFound:
+        return register_clinic(session, own, zone, now=now).clinic_id
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from backend.database.sets import execute
 from backend.doses.changes import Fact
 from backend.doses.rematch import rematch
 from backend.imports.study_regimen import DAY_STARTS
-from backend.regimens.schedule import expand_past, materialise
+from backend.ingest.extend import schedule
+from backend.regimens.schedule import expand_past
 from backend.regimens.zones import DAY, wall
 from backend.state.refresh import refresh
 
@@ -59,7 +60,7 @@ def follow(
     for whose, first, last in asked:
         _expand(session, whose, first, min(last, today), last)
     if any(last >= today for _, _, last in asked):
-        materialise(session, patient_ids, now=now)
+        schedule(session, patient_ids, now=now)
     for facts in _facts(touched, today):
         rematch(session, facts, now=now, cause="study_imported")
     refresh(session, patient_ids, now=now)
@@ -68,7 +69,7 @@ def follow(
 def _expand(
     session: Session, whose: Whose, first: date, until: date, last: date
 ) -> None:
-    """Make the doses of past days anew, and leave those ahead to `materialise`."""
+    """Make the doses of past days anew, and leave those ahead to `schedule`."""
     execute(
         session,
         """DELETE FROM scheduled_dose WHERE patient_id = :patient

@@ -53,7 +53,7 @@ class Pair:
     patient_id: UUID
     device_id: UUID
     regimen_id: UUID
-    drug: str
+    drug: str | None
     spans: list[Span]
     asked: list[Asked] = field(default_factory=list[Asked])
     unseen: list[Unseen] = field(default_factory=list[Unseen])
@@ -95,7 +95,7 @@ def make_plan(
             patients.setdefault(monitor[0], uuid4()),
             devices.setdefault(monitor[1], uuid4()),
             known.regimens.get(monitor) or uuid4(),
-            aside.drugs.get(monitor, monitor[1]),
+            aside.drugs.get(monitor),
             sorted(own, key=lambda span: span.since),
         )
     told = _Telling(files, pairs, refusals)

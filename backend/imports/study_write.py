@@ -80,6 +80,7 @@ def write(
     for pair in pairs:
         new = pair.patient_id in plan.new_patients
         new = new and pair.device_id in plan.new_devices
+        rows["regimens"] += _drug(session, run, pair)
         rewrite = _regimen(session, run, pair, written)
         asked = rewrite.segments if rewrite else ()
         if new and is_plain(asked):
@@ -211,19 +212,29 @@ def _regimen(
             "changed here since it was imported: that stands, the file's does not"
         )
         return None
-    if session.get(Regimen, (pair.patient_id, pair.regimen_id)) is None:
-        session.add(
-            Regimen(
-                patient_id=pair.patient_id,
-                regimen_id=pair.regimen_id,
-                clinic_id=run.clinic_id,
-                drug=pair.drug,
-                recorded_at=run.now,
-            )
-        )
     if rewrite is not None:
         _versions(session, run, pair, rewrite.segments, len(versions))
     return rewrite
+
+
+def _drug(session: Session, run: Import, pair: Pair) -> int:
+    """Write which drug it is, the monitor's code when nobody says; 1 if that is new."""
+    regimen = session.get(Regimen, (pair.patient_id, pair.regimen_id))
+    if regimen is None:
+        regimen = Regimen(
+            patient_id=pair.patient_id,
+            regimen_id=pair.regimen_id,
+            clinic_id=run.clinic_id,
+            drug=pair.drug or pair.monitor[1],
+            recorded_at=run.now,
+        )
+    elif pair.drug in (None, regimen.drug):
+        return 0
+    else:
+        regimen.drug = pair.drug
+    session.add(regimen)
+    session.flush()
+    return 1
 
 
 def _versions(

@@ -9,6 +9,7 @@ from backend.database import transaction
 from backend.database.address import Addresses
 from backend.errors import NotFound, Refused
 from backend.imports.refusals import NothingImported
+from backend.imports.study import InUse
 from backend.imports.study_known import OtherwiseImported
 from backend.people.register import register_clinic
 from backend.reports.implementation import implementation_report
@@ -270,6 +271,18 @@ def test_an_interrupted_import_is_finished_by_the_next(
     imported(study)
 
     assert reported() == AS_WRITTEN
+
+
+def test_a_study_is_imported_by_one_at_a_time(
+    study: Path,
+) -> None:
+    def meanwhile(*_: object) -> None:
+        with pytest.raises(InUse, match="by another process"):
+            imported(study)
+
+    imported(study, progress=meanwhile)
+
+    assert asked("SELECT count(*) FROM clinic") == [(1,)]
 
 
 def test_an_unknown_study_has_no_report(db: Addresses) -> None:

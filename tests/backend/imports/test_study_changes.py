@@ -99,6 +99,40 @@ A,M1,2024-05-05,2024-05-05,Hospital
     assert contents() == before
 
 
+def test_a_drug_is_renamed_when_the_study_says_so_and_kept_when_it_says_nothing(
+    study: Path,
+) -> None:
+    imported(study)
+    write_study(study, EMCovariables=None)
+    assert not imported(study)[0].written.rows
+
+    write_study(study, EMCovariables=SMALL["EMCovariables"].replace("Exem", "Dex"))
+    assert imported(study)[0].written.rows == {"regimens": 1}
+    assert asked("SELECT drug FROM regimen ORDER BY 1") == [("Dexplin",), ("M2",)]
+
+
+def test_a_regimen_that_goes_on_has_its_doses_ahead(study: Path) -> None:
+    ends = {"EMInfo": "2024-05-05,\n", "Regimen": "2024-05-05,,\n"}
+    going = {
+        part: SMALL[part].replace(end, end.replace("2024-05-05", "2027-01-01"))
+        for part, end in ends.items()
+    }
+    write_study(study, **going)
+
+    imported(study)
+
+    assert asked(
+        "SELECT label, min(dose_day)::text, max(dose_day)::text FROM scheduled_dose "
+        "WHERE dose_day > '2024-05-05' GROUP BY 1 ORDER BY 1"
+    ) == [
+        ("pending", "2026-03-04", "2026-03-07"),
+        ("unknown", "2024-05-06", "2026-03-03"),
+    ]
+    before = contents()
+    imported(study)
+    assert contents() == before
+
+
 def test_two_corrections_of_a_day_are_added_up(study: Path) -> None:
     write_study(
         study,

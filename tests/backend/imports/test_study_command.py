@@ -56,7 +56,7 @@ def test_an_import_tells_what_was_new_and_what_was_refused(
     ]
     assert lenient.returncode == 1
     assert lenient.stderr.splitlines()[-1] == (
-        "5 openings read; new: 2 patients, 2 monitors, 3 regimen versions, "
+        "5 openings read; new: 2 patients, 2 monitors, 2 regimens, 3 regimen versions, "
         "2 spans of use, 2 corrections of days, 1 spans not monitored, 5 openings; "
         "1 rows refused, 0 warnings"
     )
