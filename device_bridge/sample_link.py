@@ -36,14 +36,11 @@ class SampleLink:
     async def run(self) -> None:
         """Take samples until the slot is wanted by others."""
         await self._client.start_notify(HEART_RATE_MEASUREMENT, self._on_value)
-        epoch = await self._around.spool.run(samples.epoch)
         while True:
             asked = self._around.clock.now
             await self._client.read_gatt_char(BATTERY_LEVEL)
-            number = await self._around.spool.run(
-                samples.last_number, self._device.device_id
-            )
-            told = Heard(epoch, number, asked)
+            # It has no memory: it is there, and speaks for no record.
+            told = Heard(epoch=0, sequence=0, at=asked)
             self._around.uploader.note_heard(self._device.device_id, told)
             await asyncio.sleep(seconds_between_beats(self._around.clock.speed))
             if self._around.slots.contested:

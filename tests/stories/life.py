@@ -14,6 +14,7 @@ from backend.devices.assign import assign, end
 from backend.ingest.extend import schedule
 from backend.people.tables import Patient
 from backend.people.zones import move
+from backend.regimens.schedule import expand_past
 from backend.regimens.tables import Regimen
 from backend.supply.use import dispense
 from tests import builders
@@ -83,6 +84,14 @@ def a_life(
             at=began,
             now=story.now,
         )
+        if since is not None:
+            expand_past(
+                session,
+                person.patient_id,
+                regimen.regimen_id,
+                first=since.date(),
+                last=(story.now - DAY).date(),
+            )
         schedule(session, [person.patient_id], now=story.now)
     return life
 

@@ -28,7 +28,6 @@ from backend.database import transaction
 from backend.ingest.correct import void_dose
 from backend.ingest.self_report import self_report
 from backend.people.consent import withdraw
-from backend.regimens.schedule import expand_past
 from tests.stories.clinic import DAY, Box, Story, a_box, a_story
 from tests.stories.life import Life, a_life, alerts, counts, ever, labels, on_hand
 
@@ -162,17 +161,8 @@ def minute(at: datetime) -> str:
 
 
 def remember(play: Play, days: int, ends: int) -> None:
-    """Give the box a past: an opening a day, every seventh missing, and schedule it."""
-    story, life = play.story, play.life
-    began = story.now - days * DAY
-    with transaction() as session:
-        expand_past(
-            session,
-            life.patient_id,
-            life.regimen.regimen_id,
-            first=began.date(),
-            last=(story.now - DAY).date(),
-        )
+    """Give the box a past: an opening a day, every seventh missing."""
+    began = play.story.now - days * DAY
     for day in range(days - ends):
         if day % 7:
             at = (began + day * DAY).replace(hour=8) + timedelta(minutes=day % 20)
