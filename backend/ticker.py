@@ -4,6 +4,7 @@ A job is `def job(now: datetime) -> int`: it does one batch of what is due and r
 how much that was. Workers may be many and may be killed at any moment.
 """
 
+import ctypes
 import gc
 import logging
 import signal
@@ -45,6 +46,7 @@ SIGN_OF_LIFE = timedelta(seconds=10)
 EXTEND_EVERY = timedelta(seconds=30)  # a demo's day may last minutes
 COMPACT_EVERY = timedelta(minutes=5)
 PARTITIONS_AHEAD = timedelta(days=62)
+M_ARENA_MAX = -8  # of malloc.h
 MOST_ROUNDS = 10_000  # a job that is never done must not starve a tick
 
 
@@ -103,8 +105,20 @@ def tick() -> list[tuple[str, int, str | None]]:
     return [(job.name, *_drained(job, lambda: False)) for job in jobs()]
 
 
+def _share_heaps() -> None:
+    """Let all threads share two heaps, where the C library can be told (glibc).
+
+    By default each thread keeps a heap as large as the costliest job it ever ran: a
+    worker that reads a month of heart rate grew to 370 MB in 40 minutes, not to 215.
+    """
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tune is not None:
+        tune(M_ARENA_MAX, 2)
+
+
 def work() -> None:
     """Run every job for as long as the process lives; SIGTERM ends it cleanly."""
+    _share_heaps()
     stop = Event()
     for ending in signal.SIGTERM, signal.SIGINT:
         signal.signal(ending, lambda _number, _frame: stop.set())
