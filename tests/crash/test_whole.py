@@ -64,7 +64,7 @@ def test_kills_during_a_back_fill(seed: int) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [int(ONE_SEED)] if ONE_SEED else SEEDS)
 def test_two_minutes_of_kills(seed: int) -> None:
-    run(Trial(seed, boxes=20, days=700, kills=40, seconds=90.0, drained_within=120.0))
+    run(Trial(seed, boxes=20, days=700, kills=25, seconds=60.0, drained_within=120.0))
 
 
 def run(trial: Trial) -> None:
