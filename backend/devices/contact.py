@@ -40,17 +40,25 @@ def note(
     bridge_id: UUID | None,
     now: datetime,
 ) -> set[tuple[UUID, str]]:
-    """Store what is new and return its (device_id, event_id)."""
+    """Store what is new and return its (device_id, event_id).
+
+    Of records that may hide a dose it is kept since when they were made: when the
+    device had last been heard and had none of them.
+    """
     if not happenings:
         return set()
     rows = fetch(
         session,
         """INSERT INTO device_event (device_id, event_id, kind, occurred_at,
             recorded_at, epoch, sequence, detail, bridge_id)
-        SELECT device_id, event_id, kind, occurred_at, :now, epoch, sequence, detail,
-            :bridge
+        SELECT r.device_id, event_id, kind, occurred_at, :now, r.epoch, r.sequence,
+            CASE WHEN c.heard_until IS NULL THEN detail
+                ELSE detail || jsonb_build_object('since', c.heard_until) END, :bridge
         FROM rows(device_id uuid, event_id text, kind text, occurred_at timestamptz,
                   epoch int, sequence bigint, detail jsonb)
+        LEFT JOIN device_contact c ON c.device_id = r.device_id
+            AND r.kind IN ('gap', 'quarantine', 'conflict')
+            AND (c.epoch <= r.epoch OR r.kind = 'gap') AND c.sequence < r.sequence
         ON CONFLICT DO NOTHING
         RETURNING device_id, event_id""",
         [

@@ -36,7 +36,15 @@ def open_epoch(
     )
     if known:
         return int(known[0]["epoch"])
-    highest = _highest(session, device_id, epoch)
+    highest = fetch(
+        session,
+        """SELECT GREATEST(
+            (SELECT max(epoch) FROM device_epoch WHERE device_id = :id),
+            (SELECT max(epoch) FROM device_record WHERE device_id = :id),
+            CAST(:least AS int)) AS n""",
+        id=device_id,
+        least=epoch,
+    )[0]["n"]
     opened = 0 if highest is None else highest + 1
     execute(
         session,
@@ -53,18 +61,12 @@ def open_epoch(
     return opened
 
 
-def present_epoch(session: Session, device_id: UUID) -> int:
-    """Return the device's latest epoch, as far as anything of it is known here."""
-    return _highest(session, device_id, None) or 0
-
-
-def _highest(session: Session, device_id: UUID, least: int | None) -> int | None:
-    return fetch(
+def numbering(session: Session, device_id: UUID) -> int:
+    """Return the epoch in which the device's present record numbers began."""
+    began = fetch(
         session,
-        """SELECT GREATEST(
-            (SELECT max(epoch) FROM device_epoch WHERE device_id = :id),
-            (SELECT max(epoch) FROM device_record WHERE device_id = :id),
-            CAST(:least AS int)) AS n""",
+        """SELECT max(epoch) AS n FROM device_epoch
+        WHERE device_id = :id AND reason IN ('reset', 'unknown')""",
         id=device_id,
-        least=least,
     )[0]["n"]
+    return began or 0

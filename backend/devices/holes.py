@@ -4,7 +4,7 @@ Records that its memory lost, and records of which nobody can say when they were
 a dose may be among them. They lie between the records before and behind them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -29,20 +29,28 @@ class Hole:
 
 @dataclass(slots=True)
 class _Run:
-    """Records without a time that follow each other; `told_at` is when we learned."""
+    """Records without a time that follow each other.
+
+    They were made after `since`, when the device had been heard and had none of them,
+    and before `told_at`, when we learned of them.
+    """
 
     device_id: UUID
     epoch: int
     first: int
     last: int
-    gap: bool
+    since: datetime
     told_at: datetime
 
     def goes_on(self, row: RowMapping) -> bool:
         """Whether another record without a time follows at once."""
-        mine = self.device_id, self.epoch, self.gap
-        theirs = row["device_id"], row["epoch"], row["kind"] == "gap"
-        return mine == theirs and row["first"] <= self.last + 1
+        same = (self.device_id, self.epoch) == (row["device_id"], row["epoch"])
+        return same and row["first"] <= self.last + 1
+
+    def hole(self, before: datetime | None, behind: datetime | None) -> Hole:
+        start = max(self.since, before or BEGINNING)
+        until = min(self.told_at, behind or self.told_at)
+        return Hole(self.device_id, start, max(until, start) + INSTANT)
 
 
 def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
@@ -52,9 +60,9 @@ def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
     """
     rows = fetch(
         session,
-        """SELECT e.device_id, e.kind, e.epoch, e.sequence AS first, e.occurred_at,
-            e.recorded_at, COALESCE(CAST(e.detail ->> 'to' AS bigint), e.sequence)
-                AS last
+        """SELECT e.device_id, e.epoch, e.sequence AS first, e.occurred_at,
+            COALESCE(CAST(e.detail ->> 'to' AS bigint), e.sequence) AS last,
+            CAST(e.detail ->> 'since' AS timestamptz) AS since, e.recorded_at
         FROM device_event e
         WHERE e.device_id = ANY(:ids) AND e.kind IN ('gap', 'quarantine', 'conflict')
           AND e.epoch IS NOT NULL
@@ -69,14 +77,13 @@ def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
         for row in rows
         if (at := row["occurred_at"]) is not None
     }
-    return frozenset(dated | _between(session, _runs(rows)))
+    undated = (row for row in rows if row["occurred_at"] is None)
+    return frozenset(dated | _between(session, _runs(undated)))
 
 
-def _runs(rows: Sequence[RowMapping]) -> list[_Run]:
+def _runs(rows: Iterable[RowMapping]) -> list[_Run]:
     runs: list[_Run] = []
     for row in rows:
-        if row["occurred_at"] is not None:
-            continue
         last = runs[-1] if runs else None
         if last is not None and last.goes_on(row):
             last.last = max(last.last, row["last"])
@@ -88,7 +95,7 @@ def _runs(rows: Sequence[RowMapping]) -> list[_Run]:
                     row["epoch"],
                     row["first"],
                     row["last"],
-                    row["kind"] == "gap",
+                    row["since"] or BEGINNING,
                     row["recorded_at"],
                 )
             )
@@ -96,48 +103,66 @@ def _runs(rows: Sequence[RowMapping]) -> list[_Run]:
 
 
 def _between(session: Session, runs: Sequence[_Run]) -> set[Hole]:
-    """The spans from the dated record before each run to the one behind it."""
+    """The spans from the dated record before each run to the one behind it.
+
+    Numbers go on when a device's clock is set and a new epoch begins, and two bridges
+    may name the epoch of one record differently: so they are looked for in all epochs
+    since numbers last began again.
+    """
     if not runs:
         return set()
-    rows = fetch(session, NEIGHBOURS, [_item(i, run) for i, run in enumerate(runs)])
+    items = [
+        {
+            "i": i,
+            "device_id": run.device_id,
+            "epoch": run.epoch,
+            "first": run.first,
+            "last": run.last,
+        }
+        for i, run in enumerate(runs)
+    ]
     found: set[Hole] = set()
-    for row in rows:
+    for row in fetch(session, NEIGHBOURS, items):
         run = runs[int(row["i"])]
-        start: datetime = row["before"] or BEGINNING
-        behind: datetime = row["after"] or run.told_at
-        until = min(run.told_at, behind)
-        found.add(Hole(run.device_id, start, max(until, start) + INSTANT))
+        found.add(run.hole(row["before"], row["behind"]))
     return found
 
 
-def _item(i: int, run: _Run) -> Mapping[str, object]:
-    return {
-        "i": i,
-        "device_id": run.device_id,
-        "epoch": run.epoch,
-        "first": run.first,
-        "last": run.last,
-        "gap": run.gap,
-    }
-
-
-# A gap is noticed before the records around it may have arrived, so that its epoch is
-# only a lower bound: that of the record behind it decides.
 NEIGHBOURS = """
-SELECT r.i, before.at AS before, after.at AS after
-FROM rows(i int, device_id uuid, epoch int, first bigint, last bigint, gap bool)
-LEFT JOIN LATERAL (
-    SELECT d.epoch, CAST(d.item ->> 'occurred_at' AS timestamptz) AS at
-    FROM device_record d
-    WHERE d.device_id = r.device_id AND (d.epoch, d.sequence) > (r.epoch, r.last)
-      AND (NOT r.gap OR d.sequence > r.last)
+WITH RECURSIVE wanted AS (
+    SELECT r.*, COALESCE((SELECT max(e.epoch) FROM device_epoch e
+        WHERE e.device_id = r.device_id AND e.epoch <= r.epoch
+          AND e.reason IN ('reset', 'unknown')), 0) AS began,
+        COALESCE((SELECT min(e.epoch) FROM device_epoch e
+        WHERE e.device_id = r.device_id AND e.epoch > r.epoch
+          AND e.reason IN ('reset', 'unknown')), 2147483647) AS ended
+    FROM rows(i int, device_id uuid, epoch int, first bigint, last bigint)),
+known AS (  -- the epochs that there are, each by one look into the index
+    SELECT i, (SELECT min(d.epoch) FROM device_record d
+        WHERE d.device_id = w.device_id AND d.epoch >= w.began) AS epoch
+    FROM wanted w
+    UNION ALL
+    SELECT i, (SELECT min(d.epoch) FROM device_record d
+        WHERE d.device_id = w.device_id AND d.epoch > k.epoch AND d.epoch < w.ended)
+    FROM known k JOIN wanted w USING (i) WHERE k.epoch IS NOT NULL)
+SELECT w.i, behind.at AS behind, COALESCE(before.at, (
+    SELECT CAST(d.item ->> 'occurred_at' AS timestamptz) FROM device_record d
+    WHERE d.device_id = w.device_id AND d.epoch < w.began
       AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
-    ORDER BY d.epoch, d.sequence LIMIT 1) after ON true
-LEFT JOIN LATERAL (
-    SELECT CAST(d.item ->> 'occurred_at' AS timestamptz) AS at FROM device_record d
-    WHERE d.device_id = r.device_id AND (d.epoch, d.sequence)
-        < (CASE WHEN r.gap THEN COALESCE(after.epoch, 2147483647) ELSE r.epoch END,
-           r.first)
-      AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
-    ORDER BY d.epoch DESC, d.sequence DESC LIMIT 1) before ON true
+    ORDER BY d.epoch DESC, d.sequence DESC LIMIT 1)) AS before
+FROM wanted w
+LEFT JOIN LATERAL (SELECT near.at FROM known k CROSS JOIN LATERAL (
+        SELECT d.sequence, CAST(d.item ->> 'occurred_at' AS timestamptz) AS at
+        FROM device_record d
+        WHERE d.device_id = w.device_id AND d.epoch = k.epoch AND d.sequence < w.first
+          AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
+        ORDER BY d.sequence DESC LIMIT 1) near
+    WHERE k.i = w.i ORDER BY near.sequence DESC LIMIT 1) before ON true
+LEFT JOIN LATERAL (SELECT near.at FROM known k CROSS JOIN LATERAL (
+        SELECT d.sequence, CAST(d.item ->> 'occurred_at' AS timestamptz) AS at
+        FROM device_record d
+        WHERE d.device_id = w.device_id AND d.epoch = k.epoch AND d.sequence > w.last
+          AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
+        ORDER BY d.sequence LIMIT 1) near
+    WHERE k.i = w.i ORDER BY near.sequence LIMIT 1) behind ON true
 """

@@ -23,7 +23,7 @@ from backend.devices.contact import (
     note,
     set_battery,
 )
-from backend.devices.epochs import present_epoch
+from backend.devices.epochs import numbering
 from backend.devices.holes import Hole, holes
 from backend.doses.touched import crossed, in_holes
 from backend.ingest.accept import follow
@@ -245,7 +245,7 @@ def _happening(
         event.kind,
         # When a gap was noticed is not when it was.
         None if gap else believable(event.occurred_at, now=now),
-        present_epoch(session, event.device_id) if gap else None,
+        numbering(session, event.device_id) if gap else None,
         int(event.detail["from"]) if gap else None,
         event.detail,
     )

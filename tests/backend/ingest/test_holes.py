@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
+from backend.devices.epochs import open_epoch
 from tests import builders
 from tests.backend.ingest.world import (
     DAY,
@@ -235,3 +236,34 @@ def test_the_contact_never_claims_numbers_of_an_older_epoch(
 
     row = fetch(session, "SELECT epoch, sequence FROM device_contact")[0]
     assert (row["epoch"], row["sequence"]) == (2, 3)
+
+
+def test_what_was_heard_before_an_undated_record_came_stays_missed(
+    session: Session, world: World
+) -> None:
+    tuesday = eight(DAYS[1]) + 10 * HOUR
+    tell(session, world, [heard(world, 0, tuesday)], now=tuesday)
+
+    send(session, world, [opening(world, 1, None)], now=NOW)
+    tell(session, world, [heard(world, 1, NOW)], now=NOW)
+
+    assert words(session, world) == ["missed", "missed", *["unknown"] * 3]
+
+
+def test_a_gap_after_a_reset_is_sought_among_the_new_numbers(
+    session: Session, world: World
+) -> None:
+    send(session, world, [opening(world, 5, ON_MONDAY)], now=NOW)
+    epoch = open_epoch(session, world.device_id, after=(1, 5), reason="reset", now=NOW)
+    tell(session, world, [a_gap(world, 1, 3)], now=NOW)
+    new = opening(world, 4, eight(DAYS[2]), epoch=epoch)
+    send(session, world, [new, opening(world, 6, ON_FRIDAY, epoch=epoch)], now=NOW)
+    tell(session, world, [heard(world, 5, NOW)], now=NOW)
+
+    assert words(session, world) == [
+        "on_time",
+        "unknown",
+        "on_time",
+        "missed",
+        "on_time",
+    ]
