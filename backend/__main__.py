@@ -311,15 +311,16 @@ class Command:
 
     run: Callable[[argparse.Namespace], int]
     arguments: Callable[[argparse.ArgumentParser], None] = lambda _parser: None
+    needs_schema: bool = True
 
 
 COMMANDS: Mapping[str, Command] = {
-    "database": Command(database, database_arguments),
-    "migrate": Command(migrate, migrate_arguments),
-    "doctor": Command(doctor),
+    "database": Command(database, database_arguments, needs_schema=False),
+    "migrate": Command(migrate, migrate_arguments, needs_schema=False),
+    "doctor": Command(doctor, needs_schema=False),
     "import": Command(import_, import_arguments),
     "report": Command(report, report_arguments),
-    "expand": Command(expand, expand_arguments),
+    "expand": Command(expand, expand_arguments, needs_schema=False),
     "serve": Command(serve),
     "work": Command(work),
     "tick": Command(tick),
@@ -327,15 +328,20 @@ COMMANDS: Mapping[str, Command] = {
     "bridge-revoke": Command(bridge_revoke, bridge_revoke_arguments),
     "erase": Command(erase, erase_arguments),
     "audit": Command(audit),
-    "demo": Command(demo, demo_arguments),
+    "demo": Command(demo, demo_arguments, needs_schema=False),
 }
 
 
 def main(argv: list[str] | None = None) -> int:
     """Return the exit code: 0 done, 1 done and found wanting, 2 refused."""
     asked = _parser().parse_args(argv)
+    command = COMMANDS[asked.command]
     try:
-        return COMMANDS[asked.command].run(asked)
+        if command.needs_schema:
+            from backend.migrations import ready
+
+            ready()
+        return command.run(asked)
     except Refused as refused:
         why = str(refused)
     except KeyboardInterrupt:

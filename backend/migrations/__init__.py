@@ -13,7 +13,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 import backend
+from backend.clock import real_now
+from backend.database import addresses, engine, owner_engine
 from backend.database.partitions import ENSURE
+from backend.errors import Conflict
+from backend.settings import settings
 
 # The tables that are partitions of another: Alembic must neither see nor drop them.
 PARTITIONS = """
@@ -39,6 +43,28 @@ def migrate(owner: Engine, *, app_role: str | None, today: date) -> str:
         if app_role and app_role != owner.url.username:
             _grant(connection, app_role)
         return current(connection) or ""
+
+
+class WrongSchema(Conflict):
+    """The database has another schema than this code."""
+
+
+def ready() -> None:
+    """Bring the embedded database to the present schema, so that commands just run.
+
+    An operator's own database is changed only when they say so: raises WrongSchema
+    where it is behind, or ahead.
+    """
+    with engine().connect() as connection:
+        found, wanted = current(connection), newest()
+    if found == wanted:
+        return
+    if settings().database_url is not None:
+        raise WrongSchema(
+            f"the database is at revision {found or 'none'}, this version needs "
+            f"{wanted}: python -m backend migrate"
+        )
+    migrate(owner_engine(), app_role=addresses().app.username, today=real_now().date())
 
 
 def current(connection: Connection) -> str | None:

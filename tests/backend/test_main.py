@@ -122,3 +122,14 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert known.deliver_every.total_seconds() == 2.5
     assert "very secret" not in repr(known)
     assert known.address == "https://loop.example"
+
+
+def test_a_database_without_the_schema_is_refused_not_changed(
+    new_database: Addresses, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tick"]) == 2
+
+    told = capsys.readouterr().err
+    assert "revision none" in told
+    assert "python -m backend migrate" in told
+    assert told.count("\n") == 1
