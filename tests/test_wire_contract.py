@@ -7,6 +7,7 @@ the backend answers is understood by the bridge.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Generator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -49,6 +50,7 @@ INSTANTS = st.datetimes(datetime(1900, 1, 1), datetime(9998, 1, 1)).map(  # noqa
 )
 SECONDS = st.floats(0, 1e6)
 NUMBERS = st.integers(0, 2**32 - 1)
+EPOCHS = st.integers(0, 2**31 - 2)
 UNITS = st.sampled_from(["[iU]", "mL", "mg", "1"])
 # As a device's FLOAT gives them: 24 bits and a power of ten.
 POWERS = st.sampled_from([Decimal(10) ** power for power in range(-8, 3)])
@@ -77,7 +79,7 @@ def records(
     return st.builds(
         Record,
         device_id=st.just(DEVICE),
-        epoch=st.integers(0, 2**31 - 1),
+        epoch=EPOCHS,
         sequence=NUMBERS,
         raw=st.binary(min_size=1, max_size=4096),
         occurred_at=st.none() | INSTANTS,
@@ -139,7 +141,7 @@ def test_both_sides_know_the_same_kinds_of_event() -> None:
     assert {kind.value for kind in Kind} == {kind.value for kind in EventKind}
 
 
-@given(st.integers(0, 2**31 - 1), NUMBERS, INSTANTS)
+@given(EPOCHS, NUMBERS, INSTANTS)
 def test_how_far_a_device_was_heard_arrives(
     epoch: int, sequence: int, at: datetime
 ) -> None:
@@ -295,6 +297,25 @@ def test_the_bridge_reads_verdicts_and_how_far_its_devices_are(
         [("new", True)],
         [("quarantined", True)],
     ]
+
+
+def test_the_last_epoch_and_number_there_are_can_be_stored(
+    address: str, device_id: str
+) -> None:
+    now = real_now()
+    opened = a_record(device_id, 2**53 - 1, DoseEvent(Evidence.CONTAINER_OPENED), now)
+    closed = a_record(device_id, 2**53 - 2, DeviceEvent(Kind.CONTAINER_CLOSED), now)
+
+    async def telling(backend: Backend) -> list[str]:
+        told: list[str] = []
+        for record in (opened, closed):
+            for epoch in (2**31 - 2, 2**31 - 1):
+                item = replace(record, epoch=epoch).item()
+                verdicts = await backend.post_items(record.path, [item])
+                told += [one.verdict for one in verdicts]
+        return told
+
+    assert asked(address, telling) == ["new", "rejected", "new", "rejected"]
 
 
 def a_record(

@@ -45,7 +45,8 @@ def _utc(at: datetime) -> datetime:
 Hash = Annotated[bytes, BeforeValidator(_octets), Field(min_length=32, max_length=32)]
 Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 Raw = Annotated[Base64Bytes, Field(max_length=LARGEST_RAW)]
-Number = Annotated[int, Field(ge=0, lt=2**31)]
+# An epoch is looked up with its neighbours: the next one must be a number too.
+Number = Annotated[int, Field(ge=0, lt=2**31 - 1)]
 Sequence32 = Annotated[int, Field(ge=0, lt=2**53)]
 
 

@@ -15,7 +15,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Generator[Browser]:
     path = shutil.which("chromium")
     if path is None:

@@ -1,7 +1,7 @@
 """A patient with a box and doses at eight, and the items a bridge would send."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -63,6 +63,17 @@ def a_world(session: Session) -> World:
         device.device_id,
         sender,
     )
+
+
+def another(session: Session, world: World) -> World:
+    """Another patient of the same clinic and bridge, with a box and product alike."""
+    patient = builders.a_patient(session, world.clinic, team=(world.clinician,))
+    maker = world.manufacturer.organization_id
+    builders.a_consent(session, patient, "supply", maker)
+    regimen = builders.a_regimen(session, patient, timing=TIMING, product=world.product)
+    device = builders.a_device(session, world.clinic)
+    builders.an_assignment(session, device, patient, regimen=regimen)
+    return replace(world, patient=patient, regimen=regimen, device_id=device.device_id)
 
 
 def eight(day: date = MONDAY) -> datetime:

@@ -282,13 +282,15 @@ def test_a_row_that_somebody_holds_is_settled_when_they_let_go() -> None:
     phone = Phone()
     queued(a_draft())
     with Session(engine()) as other:
+        let_go = Timer(0.4, other.rollback)
 
         def hold_it(message: Message) -> None:
             other.exec(select(OutboxMessage).with_for_update()).all()
-            Timer(0.4, other.rollback).start()
+            let_go.start()
 
         phone.before_send = hold_it
         run(phone)
+        let_go.join()  # a session belongs to one thread at a time
 
     assert the_message().state == "sent"
 
