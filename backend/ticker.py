@@ -236,7 +236,7 @@ def _deliver(stopping: Callable[[], bool], now: datetime) -> int:
 
 
 def _reconcile(now: datetime) -> int:
-    return reconcile(channels(), now=now, real=real_now())
+    return reconcile(channels(), now=now, real=real_now)
 
 
 def _report(now: datetime) -> int:

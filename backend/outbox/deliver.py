@@ -11,15 +11,12 @@ from uuid import UUID
 from sqlmodel import Session
 
 from backend.outbox.claim import Batch, claim
-from backend.outbox.message import GRACE, Leased, Outcome, Word
+from backend.outbox.message import GRACE, PACE, Leased, Outcome, Word
 from backend.outbox.settle import giving_way, renew, settle, write
 from notifications.message import Channel, Message, Receipt, SendFailed
 
 log = logging.getLogger(__name__)
 
-# After this time outcomes are written and whether the rest of a batch is still wanted
-# is looked at again: a dose may have been taken since they were claimed.
-PACE = timedelta(seconds=1)
 FEWEST, MOST = 20, 500  # messages one claim takes
 LONGEST_PAUSE = timedelta(minutes=5)
 

@@ -13,6 +13,9 @@ LEASE = timedelta(seconds=60)
 # How long an unknown outcome rests before the provider is asked: longer than a channel
 # waits for an answer (10 s) and than an accepted message stays out of look-ups.
 GRACE = timedelta(seconds=120)
+# After this time outcomes are written and whether the rest of a batch is still wanted
+# is looked at again: a dose may have been taken since they were claimed.
+PACE = timedelta(seconds=1)
 
 
 # Tuples, not dataclasses: at eight in the morning a hundred thousand of each are made.

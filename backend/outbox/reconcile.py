@@ -10,7 +10,7 @@ shows it in look-ups within its time-out + lease + grace; what falls outside is 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from sqlalchemy import RowMapping
 
 from backend.database import queue_transaction
 from backend.database.sets import execute, fetch
-from backend.outbox.message import GRACE, LEASE
+from backend.outbox.message import GRACE, LEASE, PACE
 from notifications.message import Channel, Message, Receipt, SendFailed
 
 log = logging.getLogger(__name__)
@@ -51,24 +51,45 @@ class Discrepancy:
 
 
 def reconcile(
-    channels: Mapping[str, Channel], *, now: datetime, real: datetime, limit: int = 100
+    channels: Mapping[str, Channel],
+    *,
+    now: datetime,
+    real: Callable[[], datetime],
+    limit: int = 100,
 ) -> int:
-    """Decide what is unknown and return how many messages that touched."""
+    """Decide for about a second what is unknown; return how many messages it touched.
+
+    One message at a time: a provider may take ten seconds for a look-up, and what was
+    claimed long before it is asked about would be another worker's by then, for ever.
+    """
+    began = real()
     with queue_transaction() as session:
         lost = execute(
-            session, LOSE, real=real, rest=real + GRACE, lease=LEASE, limit=limit
+            session, LOSE, real=began, rest=began + GRACE, lease=LEASE, limit=limit
         )
-        rows = fetch(session, ASK, real=real, until=real + LEASE, limit=limit)
     if lost:
         log.warning("leases lost", extra={"count": lost})
-    doubts = [_doubt(row, now=now) for row in rows]
-    decided = [
-        item for doubt in doubts if (item := _decide(channels, doubt)) is not None
-    ]
-    if decided:
+    asked = 0
+    while abs(real() - began) <= PACE and asked < limit:
+        if not _ask_about_one(channels, now=now, real=real()):
+            break
+        asked += 1
+    return lost + asked
+
+
+def _ask_about_one(
+    channels: Mapping[str, Channel], *, now: datetime, real: datetime
+) -> bool:
+    """Ask about the message that rests longest; False when none is due."""
+    with queue_transaction() as session:
+        rows = fetch(session, ASK, real=real, until=real + LEASE)
+    if not rows:
+        return False
+    decided = _decide(channels, _doubt(rows[0], now=now))
+    if decided is not None:
         with queue_transaction() as session:
-            execute(session, DECIDE, decided, until=real + LEASE, now=now)
-    return lost + len(rows)
+            execute(session, DECIDE, [decided], until=real + LEASE, now=now)
+    return True
 
 
 def report(
@@ -203,7 +224,7 @@ ASK = """
 UPDATE outbox_message AS m SET lease_until = :until
 FROM (SELECT message_id FROM outbox_message
       WHERE state = 'unknown' AND lease_until <= :real
-      ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED) AS found
+      ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
 WHERE m.message_id = found.message_id
 RETURNING m.message_id, m.attempt, m.channel, m.address, m.body, m.reference,
           m.valid_until, m.why ? 'cancelled' AS withdrawn

@@ -69,7 +69,9 @@ def test_a_page_is_accessible_quiet_and_fits_every_screen(
     chromium: Browser, address: str, name: str
 ) -> None:
     context = chromium.new_context(
-        color_scheme="light", viewport={"width": 390, "height": 844}
+        color_scheme="light",
+        reduced_motion="reduce",  # else a colour is looked at on its way to another
+        viewport={"width": 390, "height": 844},
     )
     page, said, asked = opened(context, f"{address}/{name}")
 

@@ -32,7 +32,7 @@ def main(address: str, speed: str, kind: str) -> None:
     channels: dict[str, Channel] = {"sms": Naive(sms) if kind == "naive" else sms}
     while True:
         done = deliver(channels, now=NOW, real=fast, word=plain, batch=20)
-        done += reconcile(channels, now=NOW, real=fast())
+        done += reconcile(channels, now=NOW, real=fast)
         if not done:
             time.sleep(0.05)
 

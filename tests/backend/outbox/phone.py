@@ -22,6 +22,7 @@ class Phone:
         self.got: list[Message] = []
         self.failing: list[SendFailed] = []
         self.before_send: Callable[[Message], None] = lambda _message: None
+        self.before_look_up: Callable[[Message], None] = lambda _message: None
         self.unreachable = False
         self.hides: set[str] = set()
 
@@ -37,6 +38,7 @@ class Phone:
         return Receipt(f"SM{len(self.got)}")
 
     def look_up(self, message: Message) -> Sequence[Receipt]:
+        self.before_look_up(message)
         if self.unreachable:
             raise SendFailed("unreachable", retry=True)
         return [

@@ -319,7 +319,7 @@ def test_a_machine_that_slept_loses_no_message() -> None:
     def sleep(message: Message) -> None:
         phone.before_send = lambda _message: None
         clock.pass_by(LEASE + timedelta(seconds=1))
-        reconcile({"sms": phone}, now=NOW, real=clock.at)
+        reconcile({"sms": phone}, now=NOW, real=clock)
 
     phone.before_send = sleep
     run(phone, clock=clock)

@@ -35,7 +35,7 @@ class Desk:
         return deliver({"sms": self.phone}, now=self.now, real=self.clock, word=plain)
 
     def reconcile(self) -> int:
-        return reconcile({"sms": self.phone}, now=self.now, real=self.clock.at)
+        return reconcile({"sms": self.phone}, now=self.now, real=self.clock)
 
     def report(self) -> list[Discrepancy]:
         return report({"sms": self.phone}, now=self.now, real=self.clock.at)
@@ -226,3 +226,28 @@ def test_what_was_accepted_though_it_stands_as_expired_is_reported(desk: Desk) -
     desk.phone.hides = set()
 
     assert [it.kind for it in desk.report()] == ["unexpected"]
+
+
+def test_a_slow_providers_answer_is_written_before_the_next_question(
+    desk: Desk,
+) -> None:
+    """Else another worker takes the rest over meanwhile, and neither has a say."""
+    others = [a_draft(address=f"+4179000{number:04}") for number in range(9)]
+    with transaction() as session:
+        enqueue(session, others, now=NOW)
+    desk.phone.failing = [SendFailed("no answer", retry=None)] * 10
+    desk.deliver()
+    desk.pass_by(GRACE + MOMENT)
+    undecided: list[int] = []
+
+    def slowly(_message: Message) -> None:
+        with transaction() as session:
+            states = [it.state for it in session.exec(select(OutboxMessage))]
+        undecided.append(states.count("unknown"))
+        desk.pass_by(timedelta(seconds=10))
+
+    desk.phone.before_look_up = slowly
+    while desk.reconcile():
+        pass
+
+    assert undecided == list(range(10, 0, -1))
