@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from psycopg import sql
 from backend.database.account import Account, choose, operator
 from backend.database.address import APP_ROLE, DATABASE, OWNER_ROLE
 from backend.database.binaries import Installation, newest, readable
+from backend.database.tuning import tuning
 from backend.errors import Refused
 from backend.settings import settings
 
@@ -24,22 +24,6 @@ SUPERUSER = "postgres"
 UPGRADE = "python -m backend database upgrade"
 LONGEST_SOCKET = 100  # octets; the kernel takes 107, macOS 103
 SOCKET_NAME = "/.s.PGSQL.5432"
-
-# For a machine of two cores with other work to do; an operator edits postgresql.conf.
-TUNING: Mapping[str, str] = {
-    "shared_buffers": "256MB",
-    "max_connections": "100",
-    "max_wal_size": "4GB",
-    "wal_compression": "on",
-    "checkpoint_timeout": "15min",
-    "synchronous_commit": "on",
-    "random_page_cost": "1.1",
-    "log_checkpoints": "off",
-    "timezone": "'UTC'",
-    "log_timezone": "'UTC'",
-    # Before a recovery everything is synced; one call a file takes many times longer.
-    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
-}
 
 
 class OtherVersion(Refused):
@@ -213,7 +197,7 @@ def initialise(cluster: Cluster, *, durable: bool = True) -> None:
         )
     with (new / "postgresql.conf").open("a") as conf:
         conf.write("\n# Doseloop's defaults. Change them here.\n")
-        conf.writelines(f"{name} = {value}\n" for name, value in TUNING.items())
+        conf.writelines(f"{name} = {value}\n" for name, value in tuning().items())
     new.rename(folder)
 
 

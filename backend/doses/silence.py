@@ -101,6 +101,11 @@ class Silence:
             return None
         return min(until, seen, *known)
 
+    def torn(self, dose: RowMapping) -> bool:
+        """Return whether a dose may be in the window of which nobody can know."""
+        window = dose["window_from"], dose["window_until"]
+        return any(period.overlaps(*window) for period in self._periods(dose))
+
     def facts(self, dose: RowMapping) -> dict[str, object]:
         """Return what decided, as it is recorded."""
         heard = self.heard_until(dose)

@@ -18,6 +18,9 @@ from notifications.message import Channel, Message, Receipt, SendFailed
 log = logging.getLogger(__name__)
 
 FEWEST, MOST = 20, 500  # messages one claim takes
+# What a message says, to whom and whether at all is decided when it is claimed. With a
+# slow provider the rest of a batch is given back after this time, to be decided anew.
+FRESH = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=5)
 
 
@@ -82,6 +85,7 @@ def _a_second_worth(found: int, took: float) -> int:
 
 def _send_all(sender: Sender, rows: Sequence[Leased]) -> list[Outcome]:
     """Send a batch and return the outcomes that are not written yet."""
+    claimed_at = sender.real()
     outcomes: list[Outcome] = []
     rest = rows
     while rest:
@@ -90,7 +94,7 @@ def _send_all(sender: Sender, rows: Sequence[Leased]) -> list[Outcome]:
         if rest:
             settle(outcomes, now=sender.now)
             outcomes = []
-            rest = _still_wanted(sender, rest)
+            rest = _still_wanted(sender, rest, claimed_at)
     return outcomes
 
 
@@ -110,14 +114,17 @@ def _send_for_a_while(sender: Sender, rows: Sequence[Leased]) -> list[Outcome]:
     return outcomes
 
 
-def _still_wanted(sender: Sender, rows: Sequence[Leased]) -> list[Leased]:
+def _still_wanted(
+    sender: Sender, rows: Sequence[Leased], claimed_at: datetime
+) -> list[Leased]:
     """Return what may still be sent, and give back the rest.
 
     What was withdrawn is cancelled by that; what another process took over because
     our lease had ended is known not to have gone.
     """
     at = sender.real()
-    still = frozenset[UUID]() if sender.stopping() else renew(rows, real=at)
+    stale = abs(at - claimed_at) > FRESH
+    still = frozenset[UUID]() if stale or sender.stopping() else renew(rows, real=at)
     gone = [row for row in rows if row.message_id not in still]
     settle([_unsent(row, "pending", "released", at) for row in gone], now=sender.now)
     return [row for row in rows if row.message_id in still]

@@ -20,7 +20,7 @@ BETWEEN_TRIES = 0.05  # seconds
 
 
 def settle(outcomes: Sequence[Outcome], *, now: datetime) -> None:
-    """Write outcomes and their ledger rows in a transaction of their own."""
+    """Write outcomes in a transaction of their own."""
     if outcomes:
         giving_way(lambda session: write(session, outcomes, now=now))
 
@@ -61,7 +61,7 @@ def renew(rows: Sequence[Leased], *, real: datetime) -> Collection[UUID]:
 
 
 def write(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
-    """Write outcomes and their ledger rows, one statement for all.
+    """Write outcomes, and a row for each attempt that was no plain yes; one statement.
 
     An outcome counts while its attempt is the message's last and nobody has decided
     otherwise. An acceptance also counts when a resend is already planned: it is not
@@ -103,6 +103,9 @@ WITH outcome AS (
                      THEN 'cancelled' ELSE o.state END,
         code = o.code, lease_until = o.wait_until,
         provider_id = coalesce(o.provider_id, m.provider_id),
+        started_at = CASE o.outcome WHEN 'released' THEN m.started_at
+                                    ELSE o.started_at END,
+        ended_at = CASE o.outcome WHEN 'released' THEN m.ended_at ELSE o.ended_at END,
         settled_at = CASE WHEN o.state IN ('pending', 'unknown') THEN NULL
                           ELSE %(now)s::timestamptz END
     FROM outcome AS o
@@ -114,7 +117,7 @@ WITH outcome AS (
 INSERT INTO message_attempt AS known (message_id, attempt, patient_id, started_at,
                                       ended_at, outcome, code, provider_id)
 SELECT message_id, attempt, patient_id, started_at, ended_at, outcome, code, provider_id
-FROM settled
+FROM settled WHERE outcome <> 'sent'
 ON CONFLICT (message_id, attempt) DO UPDATE
 SET started_at = excluded.started_at, ended_at = excluded.ended_at,
     outcome = excluded.outcome, code = excluded.code,

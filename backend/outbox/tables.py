@@ -15,7 +15,8 @@ class OutboxMessage(Row, table=True):
 
     States: pending, leased, sent, delivered, failed, unknown, expired, cancelled.
     `dedup_key` is unique within a patient: (regimen, occurrence, rung) for a reminder.
-    `due_at` and `valid_until` are domain time, `lease_until` and attempts real time.
+    `due_at` and `valid_until` are domain time. `lease_until` is real time, and so are
+    `started_at` and `ended_at` of the last call to the provider that gave an outcome.
     `body` is written when the message is worded, that is when it is sent.
     """
 
@@ -38,6 +39,8 @@ class OutboxMessage(Row, table=True):
     state: str = text(default="pending")
     attempt: int = small(default=0)
     lease_until: datetime | None = instant(default=None)
+    started_at: datetime | None = instant(default=None)
+    ended_at: datetime | None = instant(default=None)
     provider_id: str | None = text(default=None)
     code: str | None = text(default=None)
     reference: str = text()
@@ -63,9 +66,9 @@ class OutboxMessage(Row, table=True):
 
 
 class MessageAttempt(Row, table=True):
-    """One call to a provider, written when it has ended; real time.
+    """An attempt that did not end with a plain yes; that one stands in its message.
 
-    `outcome`: `sent`, `failed`, `retry` (not accepted), `unknown`, `released` (given
+    Real time. `outcome`: `failed`, `retry` (not accepted), `unknown`, `released` (given
     back unsent), or `lost` when the worker's lease ended without a word.
     """
 

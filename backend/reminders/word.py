@@ -1,8 +1,8 @@
 """What a reminder says at the moment it goes, or why it does not go.
 
-A dose that was taken needs none. When every box of the regimen was heard in the second
-half of the delay and reported nothing, the dose is *late* and we say so. Otherwise
-nobody knows, and the most we may do is ask.
+A dose that was taken needs none. When every box of the dose's window was heard in the
+second half of the delay, has told all and reported nothing, the dose is *late* and we
+say so. Otherwise nobody knows, and the most we may do is ask.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from backend.database.sets import fetch
+from backend.doses.silence import silences
 from backend.outbox.arrays import array
 from backend.outbox.enqueue import RESCHEDULED
 from backend.outbox.message import Claimed, Dropped, Verdict, Worded
@@ -21,11 +23,16 @@ from backend.reminders.plan import LATE
 from notifications.wording import say, say_instant
 
 OPEN = frozenset({"pending", "late", "unknown"})
-ASK, ASK_UNHEARD = "ask", "ask_unheard"
+ASK, ASK_UNHEARD, ASK_UNSURE = "ask", "ask_unheard", "ask_unsure"
 
 
 class Known(NamedTuple):
-    """What the database knows of a reminder's dose at this moment."""
+    """What the database knows of a reminder's dose at this moment.
+
+    `plain`: each box of the window had all of it so far and has lost no record, so
+    that `heard_until` is all there is to know. Otherwise see `_closer`, which finds
+    out whether the window is `torn`: a dose may be in it of which nobody can know.
+    """
 
     label: str | None
     due_at: datetime | None
@@ -35,14 +42,17 @@ class Known(NamedTuple):
     consented: bool
     devices: int
     heard_until: datetime | None
+    plain: bool
+    torn: bool = False
 
 
 def word(
     session: Session, claimed: Sequence[Claimed], now: datetime
 ) -> Mapping[UUID, Verdict]:
-    """Return what each claimed reminder says or why it is dropped; one round trip.
+    """Return what each claimed reminder says or why it is dropped.
 
-    Messages of a kind that is no reminder's are left out.
+    One round trip, and four more for those of boxes that changed hands or lost
+    records. Messages of a kind that is no reminder's are left out.
     """
     mine = [row for row in claimed if row.kind == LATE or row.kind == ASK]
     if not mine:
@@ -60,8 +70,35 @@ def word(
             "now": now,
         },
     )
-    known = {row[0]: Known._make(row[1:]) for row in found.all()}
+    known = {row[0]: Known(*row[1:]) for row in found.all()}
+    known |= _closer(
+        session, [row for row in mine if not known[row.message_id].plain], known
+    )
     return {row.message_id: _say(row, known[row.message_id], now) for row in mine}
+
+
+def _closer(
+    session: Session, rows: Sequence[Claimed], known: Mapping[UUID, Known]
+) -> dict[UUID, Known]:
+    """Return what is known where a box changed hands or its memory has holes.
+
+    By the rules by which doses are judged, whoever has the box by now.
+    """
+    if not rows:
+        return {}
+    items = [
+        {"message_id": row.message_id, "patient_id": row.patient_id, **row.params}
+        for row in rows
+    ]
+    doses = fetch(session, DOSES, items)
+    silent = silences(session, {(it["patient_id"], it["regimen_id"]) for it in doses})
+    closer: dict[UUID, Known] = {}
+    for dose in doses:
+        silence = silent[dose["patient_id"], dose["regimen_id"]]
+        closer[dose["message_id"]] = known[dose["message_id"]]._replace(
+            heard_until=silence.heard_until(dose), torn=silence.torn(dose)
+        )
+    return closer
 
 
 def _say(row: Claimed, known: Known, now: datetime) -> Verdict:
@@ -89,12 +126,16 @@ def _worded(
         "label": known.label,
         "devices": known.devices,
         "heard_until": heard,
+        "torn": known.torn,
         "late_if_heard_after": heard_from,
         "language": language,
     }
     time = _clock(due_at, known.zone)
     if heard is None:
         body = say(ASK_UNHEARD, language, time=time, reference=row.reference)
+        return Worded(body, ASK, address, why)
+    if known.torn or (heard >= heard_from and known.label == "unknown"):
+        body = say(ASK_UNSURE, language, time=time, reference=row.reference)
         return Worded(body, ASK, address, why)
     if heard >= heard_from:
         body = say(LATE, language, time=time, reference=row.reference)
@@ -117,7 +158,8 @@ def _zone(name: str) -> ZoneInfo:
 
 
 # The number it was planned for, if it still is the patient's; otherwise their best.
-# A regimen in several boxes was heard as far as the one that was heard least.
+# A regimen in several boxes was heard as far as the one that was heard least, and what
+# a box that was handed on meanwhile has not told counts as much.
 KNOWN = """
 SELECT q.message_id, d.label, d.due_at, d.zone,
     (SELECT p.language FROM patient_language AS p
@@ -136,7 +178,7 @@ SELECT q.message_id, d.label, d.due_at, d.zone,
      WHERE s.patient_id = q.patient_id AND s.purpose = 'reminders'
        AND s.recipient_id = q.clinic_id AND s.since <= %(now)s
        AND (s.until IS NULL OR s.until > %(now)s)),
-    box.devices, box.heard_until
+    box.devices, box.heard_until, box.plain
 FROM unnest(
         %(ids)s::uuid[], %(patients)s::uuid[], %(clinics)s::uuid[],
         %(channels)s::text[], %(addresses)s::text[], %(regimens)s::uuid[],
@@ -147,8 +189,24 @@ LEFT JOIN scheduled_dose AS d ON d.patient_id = q.patient_id
 LEFT JOIN LATERAL (
     SELECT count(*) AS devices,
         CASE WHEN count(*) = count(c.heard_until) THEN min(c.heard_until) END
-            AS heard_until
+            AS heard_until,
+        bool_and(a.since <= d.window_from
+            AND (a.until IS NULL OR a.until > %(now)s)
+            AND NOT EXISTS (SELECT FROM device_event AS e
+                WHERE e.device_id = a.device_id
+                  AND e.kind IN ('gap', 'quarantine', 'conflict'))
+            AND NOT EXISTS (SELECT FROM device_epoch AS p
+                WHERE p.device_id = a.device_id AND p.reason IN ('reset', 'unknown'))
+            AND NOT EXISTS (SELECT FROM non_monitored_span AS n
+                WHERE n.patient_id = q.patient_id)) IS NOT FALSE AS plain
     FROM assignment AS a LEFT JOIN device_contact AS c ON c.device_id = a.device_id
     WHERE a.patient_id = q.patient_id AND a.regimen_id = q.regimen_id
-      AND a.since <= %(now)s AND (a.until IS NULL OR a.until > %(now)s)) AS box ON true
+      AND a.since < d.window_until AND (a.until IS NULL OR a.until > d.window_from)
+    ) AS box ON true
+"""
+
+DOSES = """
+SELECT r.message_id, s.* FROM rows(message_id uuid, patient_id uuid, regimen_id uuid,
+    occurrence text)
+JOIN scheduled_dose s USING (patient_id, regimen_id, occurrence)
 """

@@ -129,7 +129,6 @@ def _people(at: Machine) -> None:
 def _queue(at: Machine) -> None:
     """Queue what falls due at eight, on tables at rest."""
     with _admin(at) as connection:
-        connection.execute("TRUNCATE message_attempt")
         connection.execute("DELETE FROM outbox_message WHERE due_at < %s", [TOMORROW])
         connection.execute(DUE_MESSAGES, {"eight": EIGHT})
         connection.execute("VACUUM ANALYZE")
@@ -146,7 +145,9 @@ def _check() -> None:
 def _ledger(offset: timedelta) -> list[float]:
     """Seconds from when each reminder was due to when its provider was called."""
     with transaction() as session:
-        rows = session.connection().execute(text(LAGS), {"offset": offset})
+        rows = session.connection().execute(
+            text(LAGS), {"offset": offset, "before": TOMORROW}
+        )
         return list(rows.scalars())
 
 
@@ -229,6 +230,6 @@ STATES = """
 SELECT state, count(*) FROM outbox_message WHERE due_at < :before GROUP BY state
 """
 LAGS = """
-SELECT extract(epoch FROM a.started_at + CAST(:offset AS interval) - m.due_at)::float8
-FROM message_attempt AS a JOIN outbox_message AS m USING (message_id)
+SELECT extract(epoch FROM started_at + CAST(:offset AS interval) - due_at)::float8
+FROM outbox_message WHERE due_at < :before
 """

@@ -7,7 +7,7 @@ import pytest
 from notifications.segments import segments
 from notifications.wording import FALLBACK, LANGUAGES, catalogue, say, say_instant
 
-MOST_SEGMENTS = {"late": 1, "ask": 2, "ask_unheard": 2}
+MOST_SEGMENTS = {"late": 1, "ask": 2, "ask_unheard": 2, "ask_unsure": 2}
 NOW = datetime(2026, 9, 30, 20, 45, tzinfo=UTC)
 
 

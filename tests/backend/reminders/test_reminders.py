@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import Session, select
 
 from backend.database import transaction
-from backend.devices.tables import DeviceContact
+from backend.devices.tables import Assignment, DeviceContact, DeviceEvent
 from backend.outbox.deliver import deliver
 from backend.outbox.tables import OutboxMessage
 from backend.people.tables import Consent, ContactPoint, Patient, PatientLanguage
@@ -233,6 +233,82 @@ def test_of_two_boxes_the_one_that_was_not_heard_decides() -> None:
     home.at(REMIND)
 
     assert home.message().kind == "ask"
+
+
+def test_a_record_without_a_time_makes_us_ask_though_the_box_was_heard() -> None:
+    """The dose may be that record: saying that there is none may lead to a second."""
+    home = Home()
+    home.heard(REMIND - MINUTE)
+    with transaction() as session:
+        session.add(
+            DeviceEvent(
+                device_id=home.box_id,
+                event_id="1/7",
+                kind="conflict",
+                occurred_at=DUE + 2 * MINUTE,
+                recorded_at=DUE + 3 * MINUTE,
+                epoch=1,
+                sequence=7,
+            )
+        )
+
+    [text] = home.at(REMIND)
+
+    assert text == (
+        "We cannot tell whether your 08:00 dose was recorded. If you have not taken "
+        "it, ask your clinic before you take it late."
+    )
+    assert (home.message().kind, home.message().why["torn"]) == ("ask", True)
+
+
+def test_a_hole_of_another_day_leaves_the_words_alone() -> None:
+    home = Home()
+    home.heard(REMIND - MINUTE)
+    with transaction() as session:
+        session.add(
+            DeviceEvent(
+                device_id=home.box_id,
+                event_id="1/7",
+                kind="conflict",
+                occurred_at=NIGHT - timedelta(days=2),
+                recorded_at=NIGHT,
+                epoch=1,
+                sequence=7,
+            )
+        )
+
+    assert home.at(REMIND) == ["Your 08:00 dose has not been recorded yet."]
+
+
+def test_a_box_that_was_handed_on_meanwhile_may_hold_the_dose() -> None:
+    home = Home()
+    home.heard(DUE - 10 * MINUTE)
+    with transaction() as session:
+        first = session.exec(select(Assignment)).one()
+        first.until = DUE + 10 * MINUTE
+        second = a_device(session, a_clinic(session))
+        an_assignment(
+            session, second, home.patient, regimen=home.regimen, since=first.until
+        )
+        session.add(
+            DeviceContact(device_id=second.device_id, heard_until=REMIND - MINUTE)
+        )
+
+    home.at(REMIND)
+
+    assert home.message().kind == "ask"
+    heard = home.message().why["heard_until"]
+    assert heard == (DUE - 10 * MINUTE).isoformat()
+
+
+def test_a_dose_that_stands_as_unknown_is_never_called_late() -> None:
+    home = Home()
+    home.heard(REMIND - MINUTE)
+    home.label("unknown")
+
+    [text] = home.at(REMIND + timedelta(minutes=20))
+
+    assert text.startswith("We cannot tell")
 
 
 def test_a_dose_moved_to_later_is_reminded_of_later() -> None:
