@@ -10,12 +10,11 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, Text, Uuid, literal
-from sqlalchemy import cast as cast_sql
 from sqlmodel import Session, insert
 
-from backend.audit.tables import AuditRow, Decision
+from backend.audit.tables import Decision
 from backend.clock import real_now
+from backend.database.connect import to_json
 
 # Ids, codes, instants and numbers look like this; a sentence or a name with a space in
 # it does not. It cannot catch every personal value, but it catches the careless ones.
@@ -52,18 +51,27 @@ def record(
     _refuse_prose(action)
     _refuse_prose(detail)
     # One literal: a list of a thousand ids is adapted for milliseconds.
-    ids = ",".join(f"{number:032x}" for number in sorted({p.int for p in patients}))
-    row = insert(AuditRow).values(
-        audit_id=uuid4(),
-        clinic_id=clinic_id or actor.clinic_id,
-        recorded_at=real_now(),
-        actor_kind=actor.kind,
-        actor_id=actor.id,
-        action=action,
-        patients=cast_sql(literal(f"{{{ids}}}", Text), ARRAY(Uuid)),
-        detail=detail or {},
+    ids = ",".join([f"{number:032x}" for number in sorted({p.int for p in patients})])
+    session.connection().exec_driver_sql(
+        RECORD,
+        (
+            uuid4(),
+            clinic_id or actor.clinic_id,
+            real_now(),
+            actor.kind,
+            actor.id,
+            action,
+            f"{{{ids}}}",
+            to_json(detail or {}),
+        ),
     )
-    session.connection().execute(row)
+
+
+RECORD = """
+INSERT INTO audit_row (audit_id, clinic_id, recorded_at, actor_kind, actor_id, action,
+  patients, detail)
+VALUES (%s, %s, %s, %s, %s, %s, %s::uuid[], %s::jsonb)
+"""
 
 
 def decide(

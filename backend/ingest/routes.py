@@ -25,12 +25,13 @@ from backend.ingest.items import (
     read,
 )
 from backend.ingest.openapi import request_schema
-from backend.people.readers import Sender, sender
+from backend.people.readers import Sender, bridge_token, sender, sender_of
 
 router = APIRouter(prefix="/v1", tags=["ingest"])
 
 
 By = Annotated[Sender, Depends(sender)]
+Token = Annotated[str, Depends(bridge_token)]
 
 
 class BridgeDevice(BaseModel):
@@ -78,25 +79,25 @@ class Epoch(BaseModel):
 
 
 @router.post("/dose-events", openapi_extra=request_schema(DoseBatch))
-def receive_doses(body: Body, by: By) -> Answer:
+def receive_doses(body: Body, token: Token) -> Answer:
     """Store dose records and answer after the commit, one verdict an item.
 
     Safe to repeat: identity is (device_id, epoch, sequence). A bad item spoils only
     itself; what could not be used is kept raw as `quarantined`.
     """
-    reads = read(_items(body), DoseItem)
     clock, real = domain_clock(), real_now()
     with transaction() as session:
+        by, reads = sender_of(session, token), read(_items(body), DoseItem)
         verdicts = accept_doses(session, reads, by=by, now=clock.at(real), real=real)
     return Answer(verdicts=verdicts)
 
 
 @router.post("/device-events", openapi_extra=request_schema(EventBatch))
-def receive_events(body: Body, by: By) -> Answer:
+def receive_events(body: Body, token: Token) -> Answer:
     """Store what devices tell of themselves, and how far each was heard."""
-    reads = read(_items(body), EventItem)
     clock, real = domain_clock(), real_now()
     with transaction() as session:
+        by, reads = sender_of(session, token), read(_items(body), EventItem)
         verdicts = accept_events(session, reads, by=by, now=clock.at(real), real=real)
     return Answer(verdicts=verdicts)
 

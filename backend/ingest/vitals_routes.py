@@ -10,7 +10,7 @@ from backend.database import transaction
 from backend.ingest.openapi import request_schema
 from backend.ingest.vital_items import VitalsAnswer, VitalsBatch, read
 from backend.ingest.vitals import accept_vitals
-from backend.people.readers import Sender, sender
+from backend.people.readers import bridge_token, sender_of
 
 router = APIRouter(prefix="/v1/vitals", tags=["ingest"])
 
@@ -22,7 +22,8 @@ async def octets(request: Request) -> bytes:
 
 @router.post("", openapi_extra=request_schema(VitalsBatch), response_model=VitalsAnswer)
 def receive_vitals(
-    body: Annotated[bytes, Depends(octets)], by: Annotated[Sender, Depends(sender)]
+    body: Annotated[bytes, Depends(octets)],
+    token: Annotated[str, Depends(bridge_token)],
 ) -> Response:
     """Store segments and plain samples and answer after the commit.
 
@@ -31,8 +32,8 @@ def receive_vitals(
     only itself; what could not be used is kept raw as `quarantined`. Only a sender of
     kind `cloud` may name patients; a bridge names its clinic's devices.
     """
-    batch = read(body)
     now = domain_now()
     with transaction() as session:
-        answer = accept_vitals(session, batch, by=by, now=now)
+        by = sender_of(session, token)
+        answer = accept_vitals(session, read(body), by=by, now=now)
     return Response(orjson.dumps(answer), media_type="application/json")

@@ -4,6 +4,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import update
@@ -37,6 +38,14 @@ class Credential:
     bridge_id: UUID
     token: str
     expires_at: datetime
+
+
+class Known(NamedTuple):
+    """A bridge whose token is good."""
+
+    bridge_id: UUID
+    clinic_id: UUID
+    kind: str
 
 
 def new_code(
@@ -139,23 +148,16 @@ def revoke(
     return bridge
 
 
-def find_bridge(session: Session, token: str, *, real: datetime) -> Bridge | None:
+def find_bridge(session: Session, token: str, *, real: datetime) -> Known | None:
     """Return which bridge holds this token; None when it is not good (any more)."""
-    bridge = session.exec(
-        select(Bridge)
-        .join(BridgeToken, col(BridgeToken.bridge_id) == col(Bridge.bridge_id))
-        .where(
-            col(BridgeToken.token_hash) == hash_of(token),
-            col(BridgeToken.expires_at) > real,
-            col(BridgeToken.revoked_at).is_(None),
-            col(Bridge.revoked_at).is_(None),
-        )
-    ).one_or_none()
-    if bridge is not None and not (
-        bridge.seen_at and real - bridge.seen_at < SEEN_EVERY
-    ):
-        bridge.seen_at = real
-    return bridge
+    asked = hash_of(token), real
+    row = session.connection().exec_driver_sql(FIND, asked).one_or_none()
+    if row is None:
+        return None
+    known, seen_at = Known(row[0], row[1], row[2]), row[3]
+    if seen_at is None or real - seen_at >= SEEN_EVERY:
+        session.connection().exec_driver_sql(SEE, (real, known.bridge_id))
+    return known
 
 
 def _issue(session: Session, bridge_id: UUID, real: datetime) -> Credential:
@@ -169,3 +171,17 @@ def _issue(session: Session, bridge_id: UUID, real: datetime) -> Credential:
         )
     )
     return made
+
+
+FIND = """
+SELECT b.bridge_id, b.clinic_id, b.kind, b.seen_at
+FROM bridge_token t JOIN bridge b USING (bridge_id)
+WHERE t.token_hash = %s AND t.expires_at > %s
+  AND t.revoked_at IS NULL AND b.revoked_at IS NULL
+"""
+
+# What a bridge sends is stored in this transaction: its other requests do not wait.
+SEE = """
+UPDATE bridge SET seen_at = %s WHERE bridge_id IN (
+  SELECT bridge_id FROM bridge WHERE bridge_id = %s FOR NO KEY UPDATE SKIP LOCKED)
+"""

@@ -13,7 +13,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from sqlalchemy import ColumnElement, and_, false
 from sqlalchemy.orm import Mapped
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from backend.audit.record import Actor
 from backend.clock import real_now
@@ -172,16 +172,30 @@ async def signed_in(who: Annotated[SignedIn, Depends(session_of)]) -> Reader:
     return who.reader  # async, so that it costs no hop to another thread
 
 
-def sender(request: Request) -> Sender:
-    """Return the bridge that calls; raises Unauthenticated."""
+async def bridge_token(request: Request) -> str:
+    """Return the token a bridge sends; raises Unauthenticated where there is none.
+
+    For routes that take in a lot: they look it up by `sender_of` in the transaction in
+    which they store, first of all. Async, so that it costs no hop to another thread.
+    """
     token = bearer(request)
     if token is None:
         raise Unauthenticated("A bridge sends its token as a bearer.")
-    with transaction() as session:
-        bridge = find_bridge(session, token, real=real_now())
+    return token
+
+
+def sender_of(session: Session, token: str) -> Sender:
+    """Return the bridge that holds this token; raises Unauthenticated."""
+    bridge = find_bridge(session, token, real=real_now())
     if bridge is None:
         raise Unauthenticated("This token is wrong, expired or revoked.")
-    return Sender(bridge.bridge_id, bridge.clinic_id, bridge.kind)
+    return Sender(*bridge)
+
+
+def sender(token: Annotated[str, Depends(bridge_token)]) -> Sender:
+    """Return the bridge that calls; raises Unauthenticated."""
+    with transaction() as session:
+        return sender_of(session, token)
 
 
 def bearer(request: Request) -> str | None:
