@@ -7,6 +7,7 @@ Built and read octet by octet because this is the hottest path there is: a reque
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from struct import Struct
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -137,6 +138,7 @@ def _row(row: Row) -> list[bytes]:
     ]
 
 
+@lru_cache(maxsize=1024)  # codes and units
 def _text(text: str) -> bytes:
     octets = text.encode()
     return LENGTH.pack(len(octets)) + octets

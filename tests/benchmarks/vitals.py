@@ -30,8 +30,8 @@ from backend.vitals.read import read
 from backend.vitals.rows import driver_cursor
 from tests.benchmarks.machine import Machine, machine, web
 
-PATIENTS = 4000
-SENDERS = 4  # connections, each with one request under way
+PATIENTS = 8000
+SENDERS = 8  # connections, each with one request under way
 SEGMENT_REQUESTS, SEGMENTS, LENGTH = 400, 100, 60
 SAMPLE_REQUESTS, SAMPLES = 60, 1000
 SHARE_OF_COPY, SAMPLES_PER_CPU_SECOND = 0.08, 25_000
