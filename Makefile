@@ -15,7 +15,7 @@ demo: install  ## Forty virtual patients, every process, until Ctrl-C
 	$(BIN)/python -m backend demo --speed $(SPEED)
 
 test: install lint  ## All checks and tests, at most eight minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 lint: install
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 from sqlmodel import Session
 
@@ -30,6 +31,10 @@ from backend.database.address import DATABASE, Addresses, embedded_at  # noqa: E
 from backend.database.lock import READY, owner  # noqa: E402
 from backend.settings import settings  # noqa: E402
 from backend.state import live  # noqa: E402
+
+# How long an example takes says more of the machine than of the code.
+hypothesis_settings.register_profile("doseloop", deadline=None)
+hypothesis_settings.load_profile("doseloop")
 
 # Emptying a table looks through all buffers, so few of them make short work of it.
 NOT_DURABLE = (

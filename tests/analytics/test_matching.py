@@ -261,7 +261,7 @@ def by_hand(
 
 
 @given(event_lists, dose_lists())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_is_the_optimum_of_all_order_preserving_matchings(
     events: list[Dose[str]], doses: list[Scheduled[str]]
 ) -> None:
@@ -275,7 +275,7 @@ def test_is_the_optimum_of_all_order_preserving_matchings(
 
 
 @given(event_lists, dose_lists())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_event_and_dose_is_accounted_for_once(
     events: list[Dose[str]], doses: list[Scheduled[str]]
 ) -> None:
@@ -297,7 +297,7 @@ def test_every_event_and_dose_is_accounted_for_once(
 
 
 @given(st.data(), event_lists, dose_lists())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_order_of_arrival_changes_nothing(
     data: st.DataObject, events: list[Dose[str]], doses: list[Scheduled[str]]
 ) -> None:
@@ -312,7 +312,7 @@ def test_the_order_of_arrival_changes_nothing(
     st.lists(st.integers(0, 23 * 4), max_size=12, unique=True),
     st.integers(0, 11),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rematching_a_day_and_its_neighbours_equals_matching_all(
     quarters_open: list[int], late: int
 ) -> None:
@@ -336,7 +336,7 @@ def test_rematching_a_day_and_its_neighbours_equals_matching_all(
 
 
 @given(event_lists, dose_lists())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_repeated_opening_takes_no_second_dose(
     events: list[Dose[str]], doses: list[Scheduled[str]]
 ) -> None:

@@ -111,7 +111,7 @@ spans = st.integers(0, 30)
 
 
 @given(rates, st.decimals(0, 20, places=1), st.integers(0, 20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_band_holds_the_expected_use_and_is_never_negative(
     used: list[Decimal | None], prescribed: Decimal, prior: int
 ) -> None:
@@ -121,7 +121,7 @@ def test_the_band_holds_the_expected_use_and_is_never_negative(
 
 
 @given(amounts, amounts, rates, st.integers(1, 100), spans, spans, spans)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_an_order_fills_up_in_whole_packs_and_more_stock_never_orders_more(
     on_hand: Decimal,
     more: Decimal,
@@ -156,7 +156,7 @@ def test_an_order_fills_up_in_whole_packs_and_more_stock_never_orders_more(
 
 
 @given(amounts, amounts, rates)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_run_out_comes_no_sooner_with_more_stock_and_in_the_order_of_the_band(
     on_hand: Decimal, more: Decimal, used: list[Decimal | None]
 ) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 from backend.dashboards import assets
@@ -29,6 +29,7 @@ class Clinic:
 
     rows: int = 1
     told: int = 0
+    refusals: int = 0
     asked: list[str | None] = field(default_factory=list)
 
     def patients(self, request: Request) -> HTMLResponse:
@@ -44,7 +45,11 @@ class Clinic:
         )
         return HTMLResponse(render(FeedPage(rows, "GET /"), a_frame(live="/live")))
 
-    async def live(self, request: Request) -> StreamingResponse:
+    async def live(self, request: Request) -> Response:
+        if self.refusals:
+            self.refusals -= 1
+            return Response(status_code=503)
+
         async def events() -> AsyncGenerator[str]:
             known = self.told
             yield ": hello\n\n"
@@ -107,6 +112,35 @@ def test_a_change_shows_within_two_seconds_and_is_announced(
     announced = page.locator("#announcer").inner_text()
     assert announced == "The list of patients has changed."
     assert clinic.asked == [None, "1"]  # a refresh says that it is one
+
+
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "cut"])
+def test_what_could_not_be_fetched_is_fetched_again_and_the_page_is_live(
+    opened: Callable[[str], Page], clinic: Clinic, *, busy: bool
+) -> None:
+    page = opened("/patients")
+    page.route(
+        "**/patients",
+        lambda it: it.fulfill(status=503) if busy else it.abort(),
+        times=1,
+    )
+
+    clinic.change()
+    page.locator("[data-live-state]", has_text="Not connected").wait_for()
+    page.get_by_text("Jonas Keller").wait_for()
+
+    page.locator("[data-live-state]", has_text="Live").wait_for()
+
+
+def test_a_stream_that_was_refused_is_asked_for_again(
+    opened: Callable[[str], Page], clinic: Clinic
+) -> None:
+    clinic.refusals = 1
+    page = opened("/patients")
+
+    clinic.change()
+
+    page.get_by_text("Jonas Keller").wait_for()
 
 
 def test_what_the_reader_typed_and_holds_stays(

@@ -8,6 +8,7 @@ const announcer = document.getElementById("announcer");
 const shown = new Map(); // regions as the server wrote them, before anybody opened a part
 const gists = new Map();
 const MINUTE = 60000;
+const AGAIN = 2000;
 let fetching = false;
 let again = false;
 let events = null;
@@ -64,13 +65,14 @@ async function refresh() {
   fetching = true;
   again = false;
   const started = performance.now();
+  let rest = 1000;
   try {
     const answer = await fetch(location.href, {
       headers: { "X-Doseloop-Live": "1", Accept: "text/html" },
       credentials: "same-origin",
     });
     if (answer.redirected) location.assign(answer.url);
-    if (!answer.ok) return;
+    if (!answer.ok) throw new Error(answer.status);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const said = [];
     for (const region of document.querySelectorAll("[data-live-region][id]")) {
@@ -78,11 +80,14 @@ async function refresh() {
       if (fresh && swap(region, fresh) && fresh.dataset.announce) said.push(fresh.dataset.announce);
     }
     if (said.length && announcer) announcer.textContent = said.join(" ");
+    if (events.readyState === EventSource.OPEN) tell("Live");
+    // Rest as long as that took, so that a busy server is asked less.
+    rest = Math.min(performance.now() - started, rest);
   } catch {
     tell("Not connected: trying again");
+    again = true;
   } finally {
-    // Rest as long as that took, so that a busy server is asked less.
-    setTimeout(rested, Math.min(performance.now() - started, 1000));
+    setTimeout(rested, rest);
   }
 }
 
@@ -103,7 +108,17 @@ function listen() {
   events.addEventListener("open", () => tell("Live"));
   events.addEventListener("changed", refresh);
   events.addEventListener("ended", () => location.reload()); // to the sign-in page
-  events.addEventListener("error", () => tell("Not connected: trying again"));
+  events.addEventListener("error", lost);
+}
+
+// A browser connects again by itself after a cut, and never after a refusal.
+function lost() {
+  tell("Not connected: trying again");
+  const refused = events;
+  if (refused.readyState !== EventSource.CLOSED) return;
+  setTimeout(() => {
+    if (events === refused && !document.hidden) listen();
+  }, AGAIN);
 }
 
 if (stream && "EventSource" in window) {

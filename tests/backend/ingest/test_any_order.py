@@ -34,7 +34,6 @@ MINUTES = DAYS * 24 * 60
 AT_HAND = 9
 EXAMPLES = settings(
     max_examples=25,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -201,7 +201,6 @@ arrivals = st.lists(
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(requests=arrivals, merge=st.sampled_from([True, False]))
