@@ -71,6 +71,11 @@ class Character:
     def wearable_serial(self) -> str:
         return f"DL-WATCH-{self.number:04d}"
 
+    @property
+    def phone(self) -> str:
+        """A number of the thousand that Ofcom keeps for fiction: it rings nowhere."""
+        return f"+447700900{self.number:03d}"
+
 
 def _at(*times: time) -> Callable[[datetime], Timing]:
     return lambda _began: ClockTimes(times)

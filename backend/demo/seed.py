@@ -228,7 +228,7 @@ def _patient(
             language=one.language,
             given_name=one.given_name,
             family_name=one.family_name,
-            contacts=(Contact("sms", f"+4179555{one.number:04d}"),),
+            contacts=(Contact("sms", one.phone),),
             consents=tuple(consents),
             team=(team[0], team[1 + one.number % 2]),
         ),
