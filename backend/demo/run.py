@@ -19,10 +19,11 @@ from sqlmodel import Session, col, select
 
 from backend import database, migrations
 from backend.audit.record import SYSTEM
-from backend.clock import DomainClock, is_demo, real_now, start_demo
+from backend.clock import DomainClock, real_now, start_demo
 from backend.dashboards.demo_accounts import PASSWORD, SIGN_INS
 from backend.database.lock import STOPPING, owner
 from backend.demo.cast import began
+from backend.demo.claim import refuse_real_clinics
 from backend.demo.past import deliver_past
 from backend.demo.processes import Child, Company, DatabaseChild
 from backend.demo.seed import (
@@ -42,10 +43,6 @@ READY_WITHIN = 60.0
 LOOK = 0.2
 PORTS_TRIED = 20
 FIRST = "first.json"  # when this demo began, and whether its past is delivered
-
-
-class NotADemoDatabase(Conflict):
-    """There are real clinics in this database: a demo has no business there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,10 @@ def demo(*, speed: float) -> int:
     stage = Stage(folder, _free(settings().port), _free(0))
     company = Company()
     try:
-        clock = _prepare(stage, company, speed)
+        if settings().database_url is None:
+            _own_database(stage, company)
+        _claim()
+        clock = _prepare(stage, speed)
         _open(stage, company)
         past = threading.Thread(target=_past, args=(stage, stopping), daemon=True)
         past.start()
@@ -90,19 +90,23 @@ def demo(*, speed: float) -> int:
         while not stopping.wait(1.0):
             for child in company.tend():
                 _say(f"{child.name} ended and was started again: {child.last_words()}")
-    finally:
         _say(
             "\nStopping. What was accepted is committed; `make demo` goes on from here."
         )
+    finally:
         database.forget()
         company.stop()
     return 0
 
 
-def _prepare(stage: Stage, company: Company, speed: float) -> DomainClock:
-    """Database, schema, clock and people; return the clock as it runs now."""
-    if settings().database_url is None:
-        _own_database(stage, company)
+def _claim() -> None:
+    """Look whose database this is before it is touched."""
+    with database.owner_engine().connect() as connection:
+        refuse_real_clinics(connection)
+
+
+def _prepare(stage: Stage, speed: float) -> DomainClock:
+    """Schema, clock and people; return the clock as it runs now."""
     migrations.migrate(
         database.owner_engine(),
         app_role=database.addresses().app.username,
@@ -111,12 +115,8 @@ def _prepare(stage: Stage, company: Company, speed: float) -> DomainClock:
     first = _first(stage)
     people = characters(first)
     with database.transaction() as session:
+        refuse_real_clinics(session.connection())  # again: time has passed
         empty = session.exec(select(col(Clinic.clinic_id))).first() is None
-        if not empty and not is_demo(session):
-            raise NotADemoDatabase(
-                "This database holds clinics and is no demo's. Point "
-                "DOSELOOP_DATABASE_URL or DOSELOOP_DATA_DIR elsewhere."
-            )
         clock = start_demo(session, speed=speed, real=real_now())
     if empty:
         _say("people: writing forty patients and what was prescribed to them")
