@@ -56,6 +56,8 @@ def upgrade(
     point: the old folder is renamed only when the new one is complete.
     """
     data_dir = data_dir.absolute()
+    if not data_dir.exists():
+        raise NothingToUpgrade(f"There are no data in {data_dir}.")
     folder, upgraded = cluster_folder(data_dir), upgraded_folder(data_dir)
     with held(data_dir):
         if folder.exists():

@@ -21,6 +21,7 @@ from backend import database, migrations
 from backend.audit.record import SYSTEM
 from backend.clock import DomainClock, real_now, start_demo
 from backend.dashboards.demo_accounts import PASSWORD, SIGN_INS
+from backend.database.cluster import make_data_dir
 from backend.database.lock import STOPPING, owner
 from backend.demo.cast import began
 from backend.demo.claim import refuse_real_clinics
@@ -75,7 +76,8 @@ def demo(*, speed: float) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     folder = settings().data_dir / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings().data_dir)
+    make_data_dir(folder)
     stage = Stage(folder, _free(settings().port), _free(0))
     company = Company()
     try:
