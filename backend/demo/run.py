@@ -26,6 +26,7 @@ from backend.database.lock import STOPPING, owner
 from backend.demo.cast import began
 from backend.demo.claim import refuse_real_clinics
 from backend.demo.past import deliver_past
+from backend.demo.patience import ToldToEnd, until_it_works
 from backend.demo.processes import Child, Company, DatabaseChild
 from backend.demo.seed import (
     FUTURE,
@@ -86,8 +87,7 @@ def demo(*, speed: float) -> int:
         _claim()
         clock = _prepare(stage, speed)
         _open(stage, company)
-        past = threading.Thread(target=_past, args=(stage, stopping), daemon=True)
-        past.start()
+        threading.Thread(target=_past, args=(stage, stopping), daemon=True).start()
         _tell(stage, clock)
         while not stopping.wait(1.0):
             for child in company.tend():
@@ -96,6 +96,7 @@ def demo(*, speed: float) -> int:
             "\nStopping. What was accepted is committed; `make demo` goes on from here."
         )
     finally:
+        stopping.set()
         database.forget()
         company.stop()
     return 0
@@ -150,7 +151,9 @@ def _own_database(stage: Stage, company: Company) -> None:
 def _open(stage: Stage, company: Company) -> None:
     """Start web, worker, devices and bridge, in the order of their needs."""
     web = company.add(_child(stage, "web", "backend", "serve"))
-    _wait_for(web, lambda: httpx.get(f"{stage.address}/readyz").is_success)
+    _wait_for(
+        web, lambda: httpx.get(f"{stage.address}/readyz", trust_env=False).is_success
+    )
     company.add(_child(stage, "worker", "backend", "work"))
     devices = company.add(
         _child(
@@ -182,18 +185,30 @@ def _past(stage: Stage, stopping: threading.Event) -> None:
         return
     first = datetime.fromisoformat(kept["first"])
     people = [(one, id_of(f"patient {one.number}")) for one in characters(first)]
-    with database.transaction() as session:
-        code = _code(session, "cloud")
-    samples = 0
-    with httpx.Client(base_url=stage.address, timeout=60) as http:
-        paired = http.post("/v1/bridges/pair", json={"code": code, "name": "cloud"})
-        http.headers["Authorization"] = f"Bearer {paired.json()['token']}"
-        for count in deliver_past(http, people, first=began(first), last=first):
-            samples += count
-            if stopping.is_set():
-                return
+    try:
+        with httpx.Client(base_url=stage.address, timeout=60, trust_env=False) as http:
+            token = until_it_works(lambda: _paired(http), stopping)
+            http.headers["Authorization"] = f"Bearer {token}"
+            samples = sum(
+                deliver_past(
+                    http, people, first=began(first), last=first, stopping=stopping
+                )
+            )
+    except ToldToEnd:
+        return
+    except httpx.HTTPStatusError as refused:
+        _say(f"wearables: their past was refused: {refused}")
+        return
     _write(stage.folder / FIRST, {**kept, "past_delivered": True})
     _say(f"wearables: {samples:,} samples of the past are delivered")
+
+
+def _paired(http: httpx.Client) -> str:
+    """Pair the wearables' cloud and return its token; a code is good for one try."""
+    with database.transaction() as session:
+        code = _code(session, "cloud")
+    answer = http.post("/v1/bridges/pair", json={"code": code, "name": "cloud"})
+    return str(answer.raise_for_status().json()["token"])
 
 
 def _code(session: Session, kind: str) -> str:
