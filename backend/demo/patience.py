@@ -1,6 +1,8 @@
 """Waiting for what a demo needs, cut short when it is told to end."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from threading import Event
 from typing import TypeVar
@@ -8,8 +10,11 @@ from typing import TypeVar
 import httpx
 from sqlalchemy.exc import OperationalError
 
-from backend.errors import Unavailable
+from backend.demo.processes import Child
+from backend.errors import Conflict, Unavailable
 
+LOOK = 0.2  # seconds between two looks
+TELL_EVERY = 10.0
 PAUSE = 2.0  # seconds between two tries
 PASSING = (httpx.TransportError, OperationalError, Unavailable)
 Worked = TypeVar("Worked")
@@ -17,6 +22,33 @@ Worked = TypeVar("Worked")
 
 class ToldToEnd(Exception):
     """The demo was told to end while something in it waited."""
+
+
+def until_ready(
+    child: Child,
+    ready: Callable[[], bool],
+    stopping: Event,
+    say: Callable[[str], None],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    look: float = LOOK,
+) -> None:
+    """Wait until a process is ready, and say every ten seconds how far it is.
+
+    Raises Conflict when it ends or its patience does, ToldToEnd when the demo ends.
+    """
+    began = told = now = clock()
+    while child.alive() and now - began < child.patience:
+        with suppress(httpx.TransportError, OSError):
+            if ready():
+                return
+        if stopping.wait(look):
+            raise ToldToEnd
+        now = clock()
+        if now - told >= TELL_EVERY:
+            told = now
+            say(f"{child.name}: waiting, {now - began:.0f} s{child.progress()}")
+    raise Conflict(f"{child.name} did not start: {child.last_words()}")
 
 
 def until_it_works(

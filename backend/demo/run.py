@@ -5,8 +5,6 @@ import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,10 +21,11 @@ from backend.clock import DomainClock, real_now, start_demo
 from backend.dashboards.demo_accounts import PASSWORD, SIGN_INS
 from backend.database.cluster import make_data_dir
 from backend.database.lock import STOPPING, owner
+from backend.demo.alone import alone
 from backend.demo.cast import began
 from backend.demo.claim import refuse_real_clinics
 from backend.demo.past import deliver_past
-from backend.demo.patience import ToldToEnd, until_it_works
+from backend.demo.patience import LOOK, ToldToEnd, until_it_works, until_ready
 from backend.demo.processes import Child, Company, DatabaseChild
 from backend.demo.seed import (
     FUTURE,
@@ -41,19 +40,18 @@ from backend.people.passwords import hashed
 from backend.people.tables import Clinic
 from backend.settings import settings
 
-READY_WITHIN = 60.0
-LOOK = 0.2
 PORTS_TRIED = 20
 FIRST = "first.json"  # when this demo began, and whether its past is delivered
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the demo keeps its things, and the addresses of its processes."""
+    """Where the demo keeps its things, its processes' addresses, and its end."""
 
     folder: Path
     port: int
     radio: int
+    stopping: threading.Event
 
     @property
     def address(self) -> str:
@@ -79,27 +77,36 @@ def demo(*, speed: float) -> int:
     folder = settings().data_dir / "demo"
     make_data_dir(settings().data_dir)
     make_data_dir(folder)
-    stage = Stage(folder, _free(settings().port), _free(0))
-    company = Company()
-    try:
-        if settings().database_url is None:
-            _own_database(stage, company)
-        _claim()
-        clock = _prepare(stage, speed)
-        _open(stage, company)
-        threading.Thread(target=_past, args=(stage, stopping), daemon=True).start()
-        _tell(stage, clock)
-        while not stopping.wait(1.0):
-            for child in company.tend():
-                _say(f"{child.name} ended and was started again: {child.last_words()}")
-        _say(
-            "\nStopping. What was accepted is committed; `make demo` goes on from here."
-        )
-    finally:
-        stopping.set()
-        database.forget()
-        company.stop()
+    with alone(folder) as tell:
+        stage = Stage(folder, _free(settings().port), _free(0), stopping)
+        tell(stage.address)
+        company = Company()
+        try:
+            with suppress(ToldToEnd):
+                _play(stage, company, speed)
+            _say(
+                "\nStopping. What was accepted is committed; "
+                "`make demo` goes on from here."
+            )
+        finally:
+            stopping.set()
+            database.forget()
+            company.stop()
     return 0
+
+
+def _play(stage: Stage, company: Company, speed: float) -> None:
+    """Start everything and keep it going until the demo is told to end."""
+    if settings().database_url is None:
+        _own_database(stage, company)
+    _claim()
+    clock = _prepare(stage, speed)
+    _open(stage, company)
+    threading.Thread(target=_past, args=(stage,), daemon=True).start()
+    _tell(stage, clock)
+    while not stage.stopping.wait(1.0):
+        for child in company.tend():
+            _say(f"{child.name} ended and was started again: {child.last_words()}")
 
 
 def _claim() -> None:
@@ -136,23 +143,27 @@ def _own_database(stage: Stage, company: Company) -> None:
     """Start the database, unless somebody runs it for longer than this demo."""
     data_dir = settings().data_dir
     while (found := owner(data_dir)) and found.state == STOPPING:
-        time.sleep(LOOK)  # that of a demo which has just ended
-    if found is not None:
-        _say("database: running already, and left running afterwards")
-        return
-    _say("database: starting")
+        if stage.stopping.wait(LOOK):  # that of a demo which has just ended
+            raise ToldToEnd
     child = DatabaseChild(
         "database", _environment(stage), stage.log("database"), data_dir
     )
-    company.add(child)
-    _wait_for(child, child.ready)
+    if found is None:
+        _say("database: starting")
+        company.add(child)
+    else:
+        _say("database: running already, and left running afterwards")
+    until_ready(child, child.ready, stage.stopping, _say)
 
 
 def _open(stage: Stage, company: Company) -> None:
     """Start web, worker, devices and bridge, in the order of their needs."""
     web = company.add(_child(stage, "web", "backend", "serve"))
-    _wait_for(
-        web, lambda: httpx.get(f"{stage.address}/readyz", trust_env=False).is_success
+    until_ready(
+        web,
+        lambda: httpx.get(f"{stage.address}/readyz", trust_env=False).is_success,
+        stage.stopping,
+        _say,
     )
     company.add(_child(stage, "worker", "backend", "work"))
     devices = company.add(
@@ -168,7 +179,7 @@ def _open(stage: Stage, company: Company) -> None:
             str(stage.folder / "devices"),
         )
     )
-    _wait_for(devices, lambda: _answers(stage.radio))
+    until_ready(devices, lambda: _answers(stage.radio), stage.stopping, _say)
     if not (stage.folder / "bridge-token.json").exists():
         with database.transaction() as session:
             code = _code(session, "gateway")
@@ -178,7 +189,7 @@ def _open(stage: Stage, company: Company) -> None:
     company.add(_child(stage, "bridge", "device_bridge", "run"))
 
 
-def _past(stage: Stage, stopping: threading.Event) -> None:
+def _past(stage: Stage) -> None:
     """Deliver the wearables' past once; a restart goes on where nothing was known."""
     kept = json.loads((stage.folder / FIRST).read_text())
     if kept["past_delivered"]:
@@ -187,11 +198,15 @@ def _past(stage: Stage, stopping: threading.Event) -> None:
     people = [(one, id_of(f"patient {one.number}")) for one in characters(first)]
     try:
         with httpx.Client(base_url=stage.address, timeout=60, trust_env=False) as http:
-            token = until_it_works(lambda: _paired(http), stopping)
+            token = until_it_works(lambda: _paired(http), stage.stopping)
             http.headers["Authorization"] = f"Bearer {token}"
             samples = sum(
                 deliver_past(
-                    http, people, first=began(first), last=first, stopping=stopping
+                    http,
+                    people,
+                    first=began(first),
+                    last=first,
+                    stopping=stage.stopping,
                 )
             )
     except ToldToEnd:
@@ -250,18 +265,6 @@ def _tell(stage: Stage, clock: DomainClock) -> None:
         f"\nLogs are in {stage.folder}. The past of forty devices is arriving now over"
     )
     _say("Bluetooth; Ctrl-C stops everything.")
-
-
-def _wait_for(child: Child, ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + READY_WITHIN
-    while time.monotonic() < deadline:
-        if not child.alive():
-            break
-        with suppress(httpx.TransportError, OSError):
-            if ready():
-                return
-        time.sleep(LOOK)
-    raise Conflict(f"{child.name} did not start: {child.last_words()}")
 
 
 def _answers(port: int) -> bool:
