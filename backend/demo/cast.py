@@ -6,7 +6,7 @@ Names and drugs exist nowhere else. How each takes their doses is drawn by
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -23,6 +23,7 @@ from backend.regimens.timing import (
 )
 
 PAST_DAYS = 90
+RECORD_NUMBERS = "https://seefeld.example/medical-record-number"
 MORNING, EVENING, NIGHT = time(8), time(20), time(21)
 
 
@@ -70,6 +71,17 @@ class Character:
     @property
     def wearable_serial(self) -> str:
         return f"DL-WATCH-{self.number:04d}"
+
+    @property
+    def record_number(self) -> str:
+        """What the clinic knows this patient by, in the system RECORD_NUMBERS."""
+        return f"{470_000 + 131 * self.number}"
+
+    @property
+    def born_on(self) -> date:
+        """Between 1938 and 1987; nobody's birthday is anybody else's."""
+        n = self.number
+        return date(1938 + n * 17 % 50, 1 + n * 5 % 12, 1 + n * 11 % 28)
 
     @property
     def phone(self) -> str:

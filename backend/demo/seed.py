@@ -14,10 +14,18 @@ from backend.audit.record import SYSTEM
 from backend.clock import DomainClock
 from backend.dashboards.demo_accounts import SIGN_INS
 from backend.database.partitions import ensure_partitions
-from backend.demo.cast import MEDICINES, Character, Medicine, began, cast
+from backend.demo.cast import (
+    MEDICINES,
+    RECORD_NUMBERS,
+    Character,
+    Medicine,
+    began,
+    cast,
+)
 from backend.devices.assign import assign, register
 from backend.ingest.extend import schedule
 from backend.people.accounts import open_account
+from backend.people.identifiers import Identifier
 from backend.people.register import (
     Contact,
     Newcomer,
@@ -228,6 +236,8 @@ def _patient(
             language=one.language,
             given_name=one.given_name,
             family_name=one.family_name,
+            birth_date=one.born_on,
+            identifiers=(Identifier(RECORD_NUMBERS, one.record_number),),
             contacts=(Contact("sms", one.phone),),
             consents=tuple(consents),
             team=(team[0], team[1 + one.number % 2]),

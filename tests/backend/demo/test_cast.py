@@ -1,10 +1,16 @@
 """The forty of the demo: invented, and out of everybody's reach."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from backend.demo.cast import cast
+from sqlmodel import Session
+
+from backend.demo.cast import RECORD_NUMBERS, cast
+from backend.demo.seed import id_of, seed
+from backend.people.identifiers import Identifier, find
+from backend.people.tables import Patient
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+YEAR = timedelta(days=365.25)
 PEOPLE = list(cast(NOW))
 
 
@@ -16,3 +22,27 @@ def test_nobody_has_the_number_of_a_demo_patient() -> None:
     for number in numbers:
         assert number.startswith("+447700900")
         assert len(number) == len("+447700900000")
+
+
+def test_everybody_has_a_record_number_and_a_birthday_of_their_own_and_keeps_them() -> (
+    None
+):
+    later = list(cast(NOW + YEAR))
+
+    assert [one.born_on for one in later] == [one.born_on for one in PEOPLE]
+    assert [one.record_number for one in later] == [one.record_number for one in PEOPLE]
+    assert len({one.record_number for one in PEOPLE}) == len(PEOPLE)
+    assert len({one.born_on for one in PEOPLE}) == len(PEOPLE)
+    for one in PEOPLE:
+        assert 18 * YEAR < NOW.date() - one.born_on < 95 * YEAR
+
+
+def test_the_clinic_knows_its_patients_by_number_and_birthday(session: Session) -> None:
+    rosa = PEOPLE[0]
+
+    seed(session, [rosa], password="none", now=NOW)
+
+    number = Identifier(RECORD_NUMBERS, rosa.record_number)
+    known = find(session, id_of("clinic"), number)
+    assert known == id_of("patient 1")
+    assert session.get_one(Patient, known).birth_date == rosa.born_on
