@@ -59,6 +59,7 @@ class Character:
     heart: HeartRate
     out_of_range: tuple[Period, ...] = ()
     consents_to_supply: bool = True
+    doses_left: int | None = None  # when the demo begins, where the story wants it so
 
     @property
     def seed(self) -> int:
@@ -227,6 +228,9 @@ PEOPLE = (
     "Rafael Haas",
 )
 FORGETFUL = {3: 1.6, 9: 1.3, 17: 1.9, 22: 1.2, 31: 1.5}
+# Rosa, who can sign in, has what delivery and safety take: her next dose orders more.
+STEADY = {0: -1.5}
+DOSES_LEFT = {0: 7}
 RACING = {5: 9.0, 26: 11.0}  # /min more at rest since four days ago
 NO_SUPPLY_CONSENT = {12, 33}
 
@@ -242,7 +246,7 @@ def cast(now: datetime) -> Iterator[Character]:
             medicine=MEDICINES[TAKES[n]],
             zone="Europe/Lisbon" if n % 13 == 12 else "Europe/Zurich",
             language=("en", "de", "es")[n % 3],
-            z=FORGETFUL.get(n, None if n % 4 else -0.4),
+            z=(FORGETFUL | STEADY).get(n, None if n % 4 else -0.4),
             heart=HeartRate(
                 base=60.0 + 3 * (n % 8),
                 sleep=51.0 + 2 * (n % 8),
@@ -250,6 +254,7 @@ def cast(now: datetime) -> Iterator[Character]:
             ),
             out_of_range=tuple(_absences(n, now)),
             consents_to_supply=n not in NO_SUPPLY_CONSENT,
+            doses_left=DOSES_LEFT.get(n),
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -128,7 +129,7 @@ def lives(
     *,
     start: datetime,
     last: datetime,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the plan that the virtual devices play, past and future."""
     people: list[Person] = []
     for one in characters:
@@ -306,27 +307,42 @@ def _devices(
 
 
 def _fill(session: Session, one: Character, patient_id: UUID, now: datetime) -> None:
-    """Dispense as a pharmacy did that was told in time: packs when little was left."""
-    medicine, start = one.medicine, began(now)
-    due = _due(one, start, now)
-    least = REFILL_AT_DAYS * _a_day(medicine, due, now - start)
-    on_hand = Decimal(0)
-    moments = [start, *behaviour(due, seed=one.seed, profile=_profile(one))]
-    for n, at in enumerate(moments):
-        on_hand -= medicine.amount if n else 0
-        if on_hand > least or at > now:
-            continue
-        packs = 1 + one.number % 2
-        on_hand += packs * medicine.pack_size
+    for n, (at, amount) in enumerate(dispensed(one, now)):
         dispense(
             session,
             patient_id,
-            medicine.gtin,
-            packs * medicine.pack_size,
+            one.medicine.gtin,
+            amount,
             cause=f"pharmacy/{n}",
             at=at,
             now=now,
         )
+
+
+def dispensed(one: Character, now: datetime) -> list[tuple[datetime, Decimal]]:
+    """Return when how much was dispensed by a pharmacy that was told in time.
+
+    That is packs when little is left; at first less, where the story wants a certain
+    number of doses left `now`.
+    """
+    medicine, start = one.medicine, began(now)
+    due = _due(one, start, now)
+    least = REFILL_AT_DAYS * _a_day(medicine, due, now - start)
+    packs = (1 + one.number % 2) * medicine.pack_size
+    taken = [
+        at for at in behaviour(due, seed=one.seed, profile=_profile(one)) if at <= now
+    ]
+    on_hand = packs
+    if one.doses_left is not None:
+        on_hand = (len(taken) + one.doses_left) * medicine.amount % packs
+        on_hand += packs if on_hand <= least else 0
+    entries = [(start, on_hand)]
+    for at in taken:
+        on_hand -= medicine.amount
+        if on_hand <= least:
+            entries.append((at, packs))
+            on_hand += packs
+    return entries
 
 
 def _a_day(medicine: Medicine, due: Sequence[datetime], span: timedelta) -> Decimal:
