@@ -29,9 +29,14 @@ class WrongSetting(Refused):
 
 
 class Settings(BaseSettings):
-    """What an operator can set. Durations are seconds or ISO 8601 ("PT10S")."""
+    """What an operator can set; set to nothing is unset.
 
-    model_config = SettingsConfigDict(env_prefix="DOSELOOP_", frozen=True)
+    Durations are seconds or ISO 8601 ("PT10S").
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="DOSELOOP_", env_ignore_empty=True, frozen=True
+    )
 
     # The database
     database_url: str | None = None  # unset: the embedded server, data in data_dir

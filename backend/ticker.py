@@ -20,7 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.audit.seal import seal
-from backend.clock import domain_clock, domain_now, real_now
+from backend.clock import domain_clock, domain_now, is_demo, real_now
 from backend.database import transaction
 from backend.database.partitions import ensure_partitions
 from backend.ingest.elapse import elapse
@@ -34,7 +34,7 @@ from backend.people.sweep import sweep
 from backend.reminders.word import word
 from backend.settings import settings
 from backend.vitals.compact import compact, forget_keys
-from notifications.channels import open_channels
+from notifications.channels import log_only, open_channels
 from notifications.message import Channel
 
 log = logging.getLogger(__name__)
@@ -95,8 +95,19 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
     )
 
 
-@cache
 def channels() -> dict[str, Channel]:
+    """Return what messages go by: in a demo the log alone, whatever is set up.
+
+    The database says whether it is a demo's, each time: a worker may be older than
+    that, and its surroundings may be those of a real clinic.
+    """
+    with transaction() as session:
+        demo = is_demo(session)
+    return log_only(settings()) if demo else operators_channels()
+
+
+@cache
+def operators_channels() -> dict[str, Channel]:
     return open_channels(settings())
 
 

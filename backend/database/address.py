@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from backend.settings import WrongSetting
 
 APP_ROLE = "doseloop_app"
 OWNER_ROLE = "doseloop_owner"
 DATABASE = "doseloop"
 DRIVER = "postgresql+psycopg"
+SCHEMES = ("postgresql", "postgres")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +35,25 @@ def embedded_at(socket: Path, *, database: str = DATABASE) -> Addresses:
 
 
 def given(database_url: str, owner_url: str | None) -> Addresses:
-    """Return the addresses that an operator wrote, with our driver in them."""
-    app = _with_driver(database_url)
-    return Addresses(app, _with_driver(owner_url) if owner_url else app)
+    """Return the addresses that an operator wrote, with our driver in them.
+
+    Raises WrongSetting, without quoting what may hold a password.
+    """
+    app = _read("DOSELOOP_DATABASE_URL", database_url)
+    return Addresses(app, _read("DOSELOOP_OWNER_URL", owner_url) if owner_url else app)
 
 
-def _with_driver(text: str) -> URL:
+def _read(name: str, written: str) -> URL:
     """Read an address; `postgres://` and `postgresql://` mean the same to operators."""
-    scheme, mark, rest = text.partition("://")
-    return make_url(f"{DRIVER}{mark}{rest}" if scheme.startswith("postgres") else text)
+    scheme, mark, rest = written.partition("://")
+    try:
+        if scheme.partition("+")[0] not in SCHEMES:
+            raise ValueError(scheme)
+        url = make_url(f"{DRIVER}{mark}{rest}")
+        _, options = url.get_dialect()().create_connect_args(url)
+        make_conninfo(**options)
+    except (ArgumentError, ProgrammingError, ValueError):
+        raise WrongSetting(
+            f"{name}: no address of a PostgreSQL, as postgresql://role@host/database"
+        ) from None
+    return url

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -79,7 +80,8 @@ def readable(
     """Return the installation itself, or a copy when `account` cannot reach it.
 
     A checkout under /root is such a case. The copy is made once a version, appears
-    whole or not at all, belongs to root and is writable by nobody else.
+    whole or not at all, belongs to root and is writable by nobody else. Raises
+    NoBinaries where the account cannot get to the copy either.
     """
     if account.reaches(installation.root / "bin"):
         return installation
@@ -88,15 +90,21 @@ def readable(
     if not copy.exists():
         _copy(wheel, installation.root.name, copy)
     _refuse_foreign(copy)
-    return Installation(
+    copied = Installation(
         copy / wheel.name / installation.root.name, installation.release
     )
+    if not account.reaches(copied.root / "bin"):
+        raise NoBinaries(
+            f"PostgreSQL's programs in {copy} are out of reach of the account "
+            f"{account.name}: let everybody enter the folders above them."
+        )
+    return copied
 
 
 def _copy(wheel: Path, root: str, copy: Path) -> None:
     """Copy an installation and its libraries, which lie beside the package."""
     cache = copy.parent
-    cache.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _make_open(cache)
     _refuse_foreign(cache)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".new-") as part:
         new = Path(part) / "copy"
@@ -112,6 +120,15 @@ def _copy(wheel: Path, root: str, copy: Path) -> None:
         except OSError:
             if not copy.exists():  # otherwise another process was first
                 raise
+
+
+def _make_open(folder: Path) -> None:
+    """Make a folder that everybody may enter, whatever the umask is."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        with suppress(FileExistsError):  # another process was first, and opens it
+            one.mkdir()
+            one.chmod(0o755)
 
 
 def _not_needed(_folder: str, names: list[str]) -> list[str]:

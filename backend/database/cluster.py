@@ -16,6 +16,7 @@ from psycopg import sql
 from backend.database.account import Account, choose, operator
 from backend.database.address import APP_ROLE, DATABASE, OWNER_ROLE
 from backend.database.binaries import Installation, newest, readable
+from backend.database.lock import NoPlace
 from backend.database.tuning import tuning
 from backend.errors import Refused
 from backend.settings import settings
@@ -69,15 +70,12 @@ def open_cluster(data_dir: Path, *, durable: bool = True) -> Cluster:
 
 def make_data_dir(data_dir: Path) -> None:
     """Make the operator's folder; as root others may enter it, but not list it."""
-    if data_dir.exists():
+    if data_dir.is_dir():
         return
     try:
         data_dir.mkdir(parents=True)
     except OSError as error:
-        raise Refused(
-            f"No data can be kept in {data_dir} ({error.strerror}). "
-            "Set DOSELOOP_DATA_DIR to a folder of yours."
-        ) from error
+        raise NoPlace(data_dir, error) from error
     data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
 
 

@@ -10,10 +10,20 @@ from pathlib import Path
 
 import orjson
 
-from backend.errors import Conflict, Forbidden
+from backend.errors import Conflict, Forbidden, Refused
 
 PATIENCE = 1.0  # seconds: another process may hold the lock for a moment to look
 READY, STOPPING, STOPPED = "ready", "stopping", "stopped"
+
+
+class NoPlace(Refused):
+    """The data folder cannot be one: it is a file, or its disk is read only."""
+
+    def __init__(self, data_dir: Path, error: OSError) -> None:
+        super().__init__(
+            f"No data can be kept in {data_dir} ({error.strerror}). "
+            "Set DOSELOOP_DATA_DIR to a folder of yours."
+        )
 
 
 class AlreadyOwned(Conflict):
@@ -121,3 +131,7 @@ def _open(data_dir: Path, flags: int) -> int:
         raise Forbidden(
             f"{path} belongs to another account: run this as that account or as root."
         ) from None
+    except FileNotFoundError:
+        raise  # nothing was ever kept here, which is for the caller to judge
+    except OSError as error:
+        raise NoPlace(data_dir, error) from error

@@ -1,6 +1,7 @@
 """What PostgreSQL itself says about a running server: its `postmaster.pid`."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,20 @@ def left_running(cluster: Path) -> Postmaster | None:
             return None
         time.sleep(PAUSE)
     return None
+
+
+def stop_left(cluster: Path) -> int | None:
+    """Stop the server that a gone owner left behind, and return which process it was.
+
+    Waits until it has written everything down. None if there was none.
+    """
+    left = left_running(cluster)
+    if left is None:
+        return None
+    os.kill(left.pid, signal.SIGINT)
+    while serves(left.pid, cluster):
+        time.sleep(PAUSE)
+    return left.pid
 
 
 def read(cluster: Path) -> Postmaster | None:

@@ -35,6 +35,7 @@ from backend.database.cluster import (
     version_of,
 )
 from backend.database.lock import held
+from backend.database.postmaster import disown, stop_left
 from backend.errors import Refused
 from backend.settings import settings
 
@@ -56,10 +57,17 @@ def upgrade(
     point: the old folder is renamed only when the new one is complete.
     """
     data_dir = data_dir.absolute()
+    if not data_dir.exists():
+        raise NothingToUpgrade(f"There are no data in {data_dir}.")
     folder, upgraded = cluster_folder(data_dir), upgraded_folder(data_dir)
     with held(data_dir):
-        if folder.exists():
-            _rewrite(data_dir, _old_programs(folder, old_programs), say)
+        old = _old_programs(folder, old_programs) if folder.exists() else None
+        for cluster in folder, upgraded:
+            # Whoever was killed has left it, and it would answer in our server's place.
+            if (pid := stop_left(cluster)) is not None:
+                say(f"the server left running as process {pid} is stopped")
+        if old is not None:
+            _rewrite(data_dir, old, say)
             kept = folder.with_name(f"postgres.{version_of(folder)}")
             folder.rename(kept)
             say(f"the old data are kept in {kept}")
@@ -110,14 +118,15 @@ def _old_programs(folder: Path, given: str | None) -> Installation:
 def _served(cluster: Cluster) -> Generator[Path]:
     """Run a server on the cluster for a while; gives the folder of its socket."""
     grant_access(cluster)
+    disown(cluster.folder)
     socket = socket_folder(cluster)
     with (cluster.data_dir / "upgrade.log").open("ab") as log:
         server = launch(cluster, socket, log, {})
     try:
-        while not _answers(socket):
-            if server.poll() is not None:
-                raise UpgradeFailed(f"See {cluster.data_dir / 'upgrade.log'}.")
+        while server.poll() is None and not _answers(socket):
             time.sleep(0.1)
+        if server.poll() is not None:
+            raise UpgradeFailed(f"See {cluster.data_dir / 'upgrade.log'}.")
         yield socket
     finally:
         server.send_signal(signal.SIGINT)

@@ -6,7 +6,7 @@ Names and drugs exist nowhere else. How each takes their doses is drawn by
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -23,6 +23,7 @@ from backend.regimens.timing import (
 )
 
 PAST_DAYS = 90
+RECORD_NUMBERS = "https://seefeld.example/medical-record-number"
 MORNING, EVENING, NIGHT = time(8), time(20), time(21)
 
 
@@ -58,6 +59,7 @@ class Character:
     heart: HeartRate
     out_of_range: tuple[Period, ...] = ()
     consents_to_supply: bool = True
+    doses_left: int | None = None  # when the demo begins, where the story wants it so
 
     @property
     def seed(self) -> int:
@@ -70,6 +72,22 @@ class Character:
     @property
     def wearable_serial(self) -> str:
         return f"DL-WATCH-{self.number:04d}"
+
+    @property
+    def record_number(self) -> str:
+        """What the clinic knows this patient by, in the system RECORD_NUMBERS."""
+        return f"{470_000 + 131 * self.number}"
+
+    @property
+    def born_on(self) -> date:
+        """Between 1938 and 1987; nobody's birthday is anybody else's."""
+        n = self.number
+        return date(1938 + n * 17 % 50, 1 + n * 5 % 12, 1 + n * 11 % 28)
+
+    @property
+    def phone(self) -> str:
+        """A number of the thousand that Ofcom keeps for fiction: it rings nowhere."""
+        return f"+447700900{self.number:03d}"
 
 
 def _at(*times: time) -> Callable[[datetime], Timing]:
@@ -210,6 +228,9 @@ PEOPLE = (
     "Rafael Haas",
 )
 FORGETFUL = {3: 1.6, 9: 1.3, 17: 1.9, 22: 1.2, 31: 1.5}
+# Rosa, who can sign in, has what delivery and safety take: her next dose orders more.
+STEADY = {0: -1.5}
+DOSES_LEFT = {0: 7}
 RACING = {5: 9.0, 26: 11.0}  # /min more at rest since four days ago
 NO_SUPPLY_CONSENT = {12, 33}
 
@@ -225,7 +246,7 @@ def cast(now: datetime) -> Iterator[Character]:
             medicine=MEDICINES[TAKES[n]],
             zone="Europe/Lisbon" if n % 13 == 12 else "Europe/Zurich",
             language=("en", "de", "es")[n % 3],
-            z=FORGETFUL.get(n, None if n % 4 else -0.4),
+            z=(FORGETFUL | STEADY).get(n, None if n % 4 else -0.4),
             heart=HeartRate(
                 base=60.0 + 3 * (n % 8),
                 sleep=51.0 + 2 * (n % 8),
@@ -233,6 +254,7 @@ def cast(now: datetime) -> Iterator[Character]:
             ),
             out_of_range=tuple(_absences(n, now)),
             consents_to_supply=n not in NO_SUPPLY_CONSENT,
+            doses_left=DOSES_LEFT.get(n),
         )
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
+from threading import Event
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,6 +16,7 @@ from analytics.findings import HEART_RATE
 from analytics.records import Series, instant
 from analytics.simulated_heart_rate import heart_rate_minutes
 from backend.demo.cast import Character
+from backend.demo.patience import PAUSE, until_it_works
 
 SOURCE = "demo-watch-cloud"
 SEGMENTS_A_REQUEST = 100
@@ -28,12 +31,18 @@ def deliver_past(
     *,
     first: datetime,
     last: datetime,
+    stopping: Event,
+    pause: float = PAUSE,
 ) -> Iterator[int]:
     """Post everybody's minutes of first <= t < last; yield the samples per person.
 
-    Repeating it is harmless: segments are known by their ids. Raises HTTPStatusError
-    when the backend refuses.
+    Repeating it is harmless: segments are known by their ids. A backend that is away
+    is waited for. Raises HTTPStatusError when it refuses, ToldToEnd when the demo ends.
     """
+
+    def post(body: bytes) -> None:
+        http.post("/v1/vitals", content=body, headers=JSON).raise_for_status()
+
     for one, patient_id in people:
         series = heart_rate_minutes(
             first, last, heart=one.heart, seed=one.seed, zone=ZoneInfo(one.zone)
@@ -41,7 +50,7 @@ def deliver_past(
         segments = _segments(series, patient_id)
         for at in range(0, len(segments), SEGMENTS_A_REQUEST):
             body = orjson.dumps({"segments": segments[at : at + SEGMENTS_A_REQUEST]})
-            http.post("/v1/vitals", content=body, headers=JSON).raise_for_status()
+            until_it_works(partial(post, body), stopping, pause=pause)
         yield len(series.times)
 
 

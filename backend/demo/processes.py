@@ -1,5 +1,6 @@
 """The demo's processes: started, watched, started again, stopped together."""
 
+import math
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from backend.database.attach import stop
 from backend.database.lock import READY, owner
 
 STOP_WITHIN = 15.0  # seconds until a process that was asked to end is killed
+READY_WITHIN = 60.0  # seconds
 BACK_OFF = 2.0  # seconds between two starts of a process that keeps dying
 
 
@@ -26,6 +28,7 @@ class Child:
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     log: Path
+    patience: float = READY_WITHIN
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     starts: int = field(default=0)
@@ -65,21 +68,27 @@ class Child:
 
     def last_words(self) -> str:
         """Return the last line of its log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        lines = text.strip().splitlines()
         return lines[-1] if lines else "it said nothing"
+
+    def progress(self) -> str:
+        """Return how far it has come, as the end of a sentence."""
+        return ""
 
 
 class DatabaseChild(Child):
     """The owner of the embedded database: our child, or whoever called it back.
 
     When the owner is killed, the first process that misses the database starts another.
-    That one serves us as well, and ends with us.
+    That one serves us as well, and ends with us. It is given any time: a recovery takes
+    as long as it takes.
     """
 
     def __init__(
         self, name: str, environment: Mapping[str, str], log: Path, data_dir: Path
     ) -> None:
-        super().__init__(name, "backend", ("database",), environment, log)
+        super().__init__(name, "backend", ("database",), environment, log, math.inf)
         self.data_dir = data_dir
 
     def alive(self) -> bool:
@@ -88,6 +97,10 @@ class DatabaseChild(Child):
     def ready(self) -> bool:
         found = owner(self.data_dir)
         return found is not None and found.state == READY
+
+    def progress(self) -> str:
+        found = owner(self.data_dir)
+        return f": {found.state}" if found else ""
 
     def ask_to_end(self) -> None:
         """Stop the database and wait until it has."""

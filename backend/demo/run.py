@@ -5,8 +5,6 @@ import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +17,15 @@ from sqlmodel import Session, col, select
 
 from backend import database, migrations
 from backend.audit.record import SYSTEM
-from backend.clock import DomainClock, is_demo, real_now, start_demo
+from backend.clock import DomainClock, real_now, start_demo
 from backend.dashboards.demo_accounts import PASSWORD, SIGN_INS
+from backend.database.cluster import make_data_dir
 from backend.database.lock import STOPPING, owner
+from backend.demo.alone import alone
 from backend.demo.cast import began
+from backend.demo.claim import refuse_real_clinics
 from backend.demo.past import deliver_past
+from backend.demo.patience import LOOK, ToldToEnd, until_it_works, until_ready
 from backend.demo.processes import Child, Company, DatabaseChild
 from backend.demo.seed import (
     FUTURE,
@@ -38,23 +40,18 @@ from backend.people.passwords import hashed
 from backend.people.tables import Clinic
 from backend.settings import settings
 
-READY_WITHIN = 60.0
-LOOK = 0.2
 PORTS_TRIED = 20
 FIRST = "first.json"  # when this demo began, and whether its past is delivered
 
 
-class NotADemoDatabase(Conflict):
-    """There are real clinics in this database: a demo has no business there."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the demo keeps its things, and the addresses of its processes."""
+    """Where the demo keeps its things, its processes' addresses, and its end."""
 
     folder: Path
     port: int
     radio: int
+    stopping: threading.Event
 
     @property
     def address(self) -> str:
@@ -78,31 +75,48 @@ def demo(*, speed: float) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     folder = settings().data_dir / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
-    stage = Stage(folder, _free(settings().port), _free(0))
-    company = Company()
-    try:
-        clock = _prepare(stage, company, speed)
-        _open(stage, company)
-        past = threading.Thread(target=_past, args=(stage, stopping), daemon=True)
-        past.start()
-        _tell(stage, clock)
-        while not stopping.wait(1.0):
-            for child in company.tend():
-                _say(f"{child.name} ended and was started again: {child.last_words()}")
-    finally:
-        _say(
-            "\nStopping. What was accepted is committed; `make demo` goes on from here."
-        )
-        database.forget()
-        company.stop()
+    make_data_dir(settings().data_dir)
+    make_data_dir(folder)
+    with alone(folder) as tell:
+        stage = Stage(folder, _free(settings().port), _free(0), stopping)
+        tell(stage.address)
+        company = Company()
+        try:
+            with suppress(ToldToEnd):
+                _play(stage, company, speed)
+            _say(
+                "\nStopping. What was accepted is committed; "
+                "`make demo` goes on from here."
+            )
+        finally:
+            stopping.set()
+            database.forget()
+            company.stop()
     return 0
 
 
-def _prepare(stage: Stage, company: Company, speed: float) -> DomainClock:
-    """Database, schema, clock and people; return the clock as it runs now."""
+def _play(stage: Stage, company: Company, speed: float) -> None:
+    """Start everything and keep it going until the demo is told to end."""
     if settings().database_url is None:
         _own_database(stage, company)
+    _claim()
+    clock = _prepare(stage, speed)
+    _open(stage, company)
+    threading.Thread(target=_past, args=(stage,), daemon=True).start()
+    _tell(stage, clock)
+    while not stage.stopping.wait(1.0):
+        for child in company.tend():
+            _say(f"{child.name} ended and was started again: {child.last_words()}")
+
+
+def _claim() -> None:
+    """Look whose database this is before it is touched."""
+    with database.owner_engine().connect() as connection:
+        refuse_real_clinics(connection)
+
+
+def _prepare(stage: Stage, speed: float) -> DomainClock:
+    """Schema, clock and people; return the clock as it runs now."""
     migrations.migrate(
         database.owner_engine(),
         app_role=database.addresses().app.username,
@@ -111,12 +125,8 @@ def _prepare(stage: Stage, company: Company, speed: float) -> DomainClock:
     first = _first(stage)
     people = characters(first)
     with database.transaction() as session:
+        refuse_real_clinics(session.connection())  # again: time has passed
         empty = session.exec(select(col(Clinic.clinic_id))).first() is None
-        if not empty and not is_demo(session):
-            raise NotADemoDatabase(
-                "This database holds clinics and is no demo's. Point "
-                "DOSELOOP_DATABASE_URL or DOSELOOP_DATA_DIR elsewhere."
-            )
         clock = start_demo(session, speed=speed, real=real_now())
     if empty:
         _say("people: writing forty patients and what was prescribed to them")
@@ -133,22 +143,28 @@ def _own_database(stage: Stage, company: Company) -> None:
     """Start the database, unless somebody runs it for longer than this demo."""
     data_dir = settings().data_dir
     while (found := owner(data_dir)) and found.state == STOPPING:
-        time.sleep(LOOK)  # that of a demo which has just ended
-    if found is not None:
-        _say("database: running already, and left running afterwards")
-        return
-    _say("database: starting")
+        if stage.stopping.wait(LOOK):  # that of a demo which has just ended
+            raise ToldToEnd
     child = DatabaseChild(
         "database", _environment(stage), stage.log("database"), data_dir
     )
-    company.add(child)
-    _wait_for(child, child.ready)
+    if found is None:
+        _say("database: starting")
+        company.add(child)
+    else:
+        _say("database: running already, and left running afterwards")
+    until_ready(child, child.ready, stage.stopping, _say)
 
 
 def _open(stage: Stage, company: Company) -> None:
     """Start web, worker, devices and bridge, in the order of their needs."""
     web = company.add(_child(stage, "web", "backend", "serve"))
-    _wait_for(web, lambda: httpx.get(f"{stage.address}/readyz").is_success)
+    until_ready(
+        web,
+        lambda: httpx.get(f"{stage.address}/readyz", trust_env=False).is_success,
+        stage.stopping,
+        _say,
+    )
     company.add(_child(stage, "worker", "backend", "work"))
     devices = company.add(
         _child(
@@ -163,7 +179,7 @@ def _open(stage: Stage, company: Company) -> None:
             str(stage.folder / "devices"),
         )
     )
-    _wait_for(devices, lambda: _answers(stage.radio))
+    until_ready(devices, lambda: _answers(stage.radio), stage.stopping, _say)
     if not (stage.folder / "bridge-token.json").exists():
         with database.transaction() as session:
             code = _code(session, "gateway")
@@ -173,25 +189,41 @@ def _open(stage: Stage, company: Company) -> None:
     company.add(_child(stage, "bridge", "device_bridge", "run"))
 
 
-def _past(stage: Stage, stopping: threading.Event) -> None:
+def _past(stage: Stage) -> None:
     """Deliver the wearables' past once; a restart goes on where nothing was known."""
     kept = json.loads((stage.folder / FIRST).read_text())
     if kept["past_delivered"]:
         return
     first = datetime.fromisoformat(kept["first"])
     people = [(one, id_of(f"patient {one.number}")) for one in characters(first)]
-    with database.transaction() as session:
-        code = _code(session, "cloud")
-    samples = 0
-    with httpx.Client(base_url=stage.address, timeout=60) as http:
-        paired = http.post("/v1/bridges/pair", json={"code": code, "name": "cloud"})
-        http.headers["Authorization"] = f"Bearer {paired.json()['token']}"
-        for count in deliver_past(http, people, first=began(first), last=first):
-            samples += count
-            if stopping.is_set():
-                return
+    try:
+        with httpx.Client(base_url=stage.address, timeout=60, trust_env=False) as http:
+            token = until_it_works(lambda: _paired(http), stage.stopping)
+            http.headers["Authorization"] = f"Bearer {token}"
+            samples = sum(
+                deliver_past(
+                    http,
+                    people,
+                    first=began(first),
+                    last=first,
+                    stopping=stage.stopping,
+                )
+            )
+    except ToldToEnd:
+        return
+    except httpx.HTTPStatusError as refused:
+        _say(f"wearables: their past was refused: {refused}")
+        return
     _write(stage.folder / FIRST, {**kept, "past_delivered": True})
     _say(f"wearables: {samples:,} samples of the past are delivered")
+
+
+def _paired(http: httpx.Client) -> str:
+    """Pair the wearables' cloud and return its token; a code is good for one try."""
+    with database.transaction() as session:
+        code = _code(session, "cloud")
+    answer = http.post("/v1/bridges/pair", json={"code": code, "name": "cloud"})
+    return str(answer.raise_for_status().json()["token"])
 
 
 def _code(session: Session, kind: str) -> str:
@@ -233,18 +265,6 @@ def _tell(stage: Stage, clock: DomainClock) -> None:
         f"\nLogs are in {stage.folder}. The past of forty devices is arriving now over"
     )
     _say("Bluetooth; Ctrl-C stops everything.")
-
-
-def _wait_for(child: Child, ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + READY_WITHIN
-    while time.monotonic() < deadline:
-        if not child.alive():
-            break
-        with suppress(httpx.TransportError, OSError):
-            if ready():
-                return
-        time.sleep(LOOK)
-    raise Conflict(f"{child.name} did not start: {child.last_words()}")
 
 
 def _answers(port: int) -> bool:

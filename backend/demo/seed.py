@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -14,10 +15,18 @@ from backend.audit.record import SYSTEM
 from backend.clock import DomainClock
 from backend.dashboards.demo_accounts import SIGN_INS
 from backend.database.partitions import ensure_partitions
-from backend.demo.cast import MEDICINES, Character, Medicine, began, cast
+from backend.demo.cast import (
+    MEDICINES,
+    RECORD_NUMBERS,
+    Character,
+    Medicine,
+    began,
+    cast,
+)
 from backend.devices.assign import assign, register
 from backend.ingest.extend import schedule
 from backend.people.accounts import open_account
+from backend.people.identifiers import Identifier
 from backend.people.register import (
     Contact,
     Newcomer,
@@ -120,7 +129,7 @@ def lives(
     *,
     start: datetime,
     last: datetime,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the plan that the virtual devices play, past and future."""
     people: list[Person] = []
     for one in characters:
@@ -228,7 +237,9 @@ def _patient(
             language=one.language,
             given_name=one.given_name,
             family_name=one.family_name,
-            contacts=(Contact("sms", f"+4179555{one.number:04d}"),),
+            birth_date=one.born_on,
+            identifiers=(Identifier(RECORD_NUMBERS, one.record_number),),
+            contacts=(Contact("sms", one.phone),),
             consents=tuple(consents),
             team=(team[0], team[1 + one.number % 2]),
         ),
@@ -296,27 +307,42 @@ def _devices(
 
 
 def _fill(session: Session, one: Character, patient_id: UUID, now: datetime) -> None:
-    """Dispense as a pharmacy did that was told in time: packs when little was left."""
-    medicine, start = one.medicine, began(now)
-    due = _due(one, start, now)
-    least = REFILL_AT_DAYS * _a_day(medicine, due, now - start)
-    on_hand = Decimal(0)
-    moments = [start, *behaviour(due, seed=one.seed, profile=_profile(one))]
-    for n, at in enumerate(moments):
-        on_hand -= medicine.amount if n else 0
-        if on_hand > least or at > now:
-            continue
-        packs = 1 + one.number % 2
-        on_hand += packs * medicine.pack_size
+    for n, (at, amount) in enumerate(dispensed(one, now)):
         dispense(
             session,
             patient_id,
-            medicine.gtin,
-            packs * medicine.pack_size,
+            one.medicine.gtin,
+            amount,
             cause=f"pharmacy/{n}",
             at=at,
             now=now,
         )
+
+
+def dispensed(one: Character, now: datetime) -> list[tuple[datetime, Decimal]]:
+    """Return when how much was dispensed by a pharmacy that was told in time.
+
+    That is packs when little is left; at first less, where the story wants a certain
+    number of doses left `now`.
+    """
+    medicine, start = one.medicine, began(now)
+    due = _due(one, start, now)
+    least = REFILL_AT_DAYS * _a_day(medicine, due, now - start)
+    packs = (1 + one.number % 2) * medicine.pack_size
+    taken = [
+        at for at in behaviour(due, seed=one.seed, profile=_profile(one)) if at <= now
+    ]
+    on_hand = packs
+    if one.doses_left is not None:
+        on_hand = (len(taken) + one.doses_left) * medicine.amount % packs
+        on_hand += packs if on_hand <= least else 0
+    entries = [(start, on_hand)]
+    for at in taken:
+        on_hand -= medicine.amount
+        if on_hand <= least:
+            entries.append((at, packs))
+            on_hand += packs
+    return entries
 
 
 def _a_day(medicine: Medicine, due: Sequence[datetime], span: timedelta) -> Decimal:

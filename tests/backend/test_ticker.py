@@ -11,12 +11,15 @@ import pytest
 from sqlmodel import select
 
 from backend import ticker
-from backend.clock import domain_now
+from backend.clock import domain_now, real_now, start_demo
 from backend.database import transaction
 from backend.outbox.beat import beats, begin
 from backend.outbox.enqueue import enqueue
 from backend.outbox.tables import OutboxMessage
+from backend.settings import settings
 from backend.ticker import Job, run, tick
+from notifications.channels.log import LogChannel
+from notifications.channels.sms import SmsChannel
 from tests.backend.outbox.phone import REAL, a_draft
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -67,6 +70,31 @@ def test_a_tick_does_every_job_and_says_how_much() -> None:
     assert done["deliver"] == (1, None)
     assert done["reconcile"] == (0, None)
     assert states() == ["cancelled"]  # a note has no words here
+
+
+@pytest.fixture
+def twilio_is_set_up(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    for name, value in ("ACCOUNT", "AC1"), ("TOKEN", "secret"), ("SENDER", "+1555"):
+        monkeypatch.setenv(f"DOSELOOP_TWILIO_{name}", value)
+    forget_settings()
+    yield
+    monkeypatch.undo()
+    forget_settings()
+
+
+def forget_settings() -> None:
+    settings.cache_clear()
+    ticker.operators_channels.cache_clear()
+
+
+@pytest.mark.usefixtures("twilio_is_set_up")
+def test_from_a_demos_database_no_message_leaves_the_house() -> None:
+    assert isinstance(ticker.channels()["sms"], SmsChannel)
+
+    with transaction() as session:
+        start_demo(session, speed=1, real=real_now())
+
+    assert {type(channel) for channel in ticker.channels().values()} == {LogChannel}
 
 
 def test_a_job_goes_on_until_nothing_is_due() -> None:

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,8 +145,9 @@ def test_data_and_socket_work_below_a_closed_folder_with_a_long_path(
         shutil.rmtree((owned.data_dir / "run").resolve())
 
 
-@as_root
-def test_programs_out_of_reach_are_copied_once(folder: Path) -> None:
+@pytest.fixture
+def unreadable(folder: Path) -> binaries.Installation:
+    """An installation below a folder that only root may enter."""
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     installed = binaries.newest()
@@ -153,8 +155,14 @@ def test_programs_out_of_reach_are_copied_once(folder: Path) -> None:
     hidden = closed / wheel.name / installed.root.name
     shutil.copytree(installed.root, hidden)
     shutil.copytree(f"{wheel}.libs", closed / f"{wheel.name}.libs")
+    return replace(installed, root=hidden)
+
+
+@as_root
+def test_programs_out_of_reach_are_copied_once(
+    folder: Path, unreadable: binaries.Installation
+) -> None:
     account = choose(folder / "none yet", None)
-    unreadable = replace(installed, root=hidden)
 
     first = binaries.readable(unreadable, account, cache=folder / "cache")
     inode = Path(first.program("postgres")).stat().st_ino
@@ -168,8 +176,43 @@ def test_programs_out_of_reach_are_copied_once(folder: Path) -> None:
         **account.as_child(),
     )
 
-    assert installed.release in told.stdout
+    assert unreadable.release in told.stdout
     assert Path(again.program("postgres")).stat().st_ino == inode
+
+
+@pytest.fixture
+def closed_by_default() -> Generator[None]:
+    """A umask as careful administrators set it for root."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@as_root
+@pytest.mark.usefixtures("closed_by_default")
+def test_a_copy_is_within_reach_whatever_the_umask(
+    folder: Path, unreadable: binaries.Installation
+) -> None:
+    account = choose(folder / "none yet", None)
+
+    copy = binaries.readable(unreadable, account, cache=folder / "var" / "cache")
+
+    assert account.reaches(copy.root / "bin")
+    assert (folder / "var").stat().st_mode & 0o777 == 0o755
+
+
+@as_root
+def test_a_copy_that_stays_out_of_reach_is_refused_and_nothing_opened(
+    folder: Path, unreadable: binaries.Installation
+) -> None:
+    account = choose(folder / "none yet", None)
+    cache = folder / "cache"
+    cache.mkdir(mode=0o700)
+
+    with pytest.raises(binaries.NoBinaries, match=f"{cache}.* {account.name}"):
+        binaries.readable(unreadable, account, cache=cache)
+
+    assert cache.stat().st_mode & 0o777 == 0o700
 
 
 @as_root

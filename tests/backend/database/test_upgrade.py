@@ -1,5 +1,9 @@
 """Data written by an older major version of PostgreSQL."""
 
+import signal
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from backend.database.cluster import (
     make_data_dir,
     make_roles,
     socket_folder,
+    upgraded_folder,
 )
 from tests.backend.database.owners import Owned, wait_until
 
@@ -25,14 +30,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_old_data_are_refused_until_they_are_carried_over(owned: Owned) -> None:
-    older = [
-        found
-        for found in binaries.all_installed()
-        if found.major < binaries.newest().major
-    ]
-    if not older:
-        pytest.skip("the wheel carries one version only")
-    _write_with(older[0], owned.data_dir)
+    older = _older()
+    with _left_serving(older, owned.data_dir):
+        pass
 
     refused = owned.run("database")
     assert refused.returncode == 2
@@ -40,7 +40,7 @@ def test_old_data_are_refused_until_they_are_carried_over(owned: Owned) -> None:
 
     upgraded = owned.run("database", "upgrade")
     assert upgraded.returncode == 0, upgraded.stderr
-    assert (owned.data_dir / f"postgres.{older[0].major}").is_dir()
+    assert (owned.data_dir / f"postgres.{older.major}").is_dir()
     owned.start("-c", "fsync=off")
     owned.until_ready()
     assert owned.notes() == ["from before"]
@@ -62,10 +62,53 @@ def test_an_upgrade_that_was_cut_off_at_the_swap_is_finished(served: Owned) -> N
     assert served.notes() == ["new data"]
 
 
-def _write_with(installation: binaries.Installation, data_dir: Path) -> None:
-    """Leave data in `data_dir` as a version of ours with older programs would."""
+def test_a_server_that_a_killed_owner_left_behind_is_stopped_first(
+    owned: Owned,
+) -> None:
+    with _left_serving(_older(), owned.data_dir) as left:
+        upgraded = owned.run("database", "upgrade")
+
+        assert upgraded.returncode == 0, upgraded.stderr
+        assert left.poll() is not None
+    owned.start("-c", "fsync=off")
+    owned.until_ready()
+    assert owned.notes() == ["from before"]
+
+
+def test_an_upgrade_that_was_killed_while_it_restored_is_run_again(
+    owned: Owned,
+) -> None:
+    with _left_serving(_older(), owned.data_dir):
+        pass
+    half = upgraded_folder(owned.data_dir)
+    with _left_serving(binaries.newest(), owned.data_dir, half, note="half") as left:
+        upgraded = owned.run("database", "upgrade")
+
+        assert upgraded.returncode == 0, upgraded.stderr
+        assert left.poll() is not None
+    owned.start("-c", "fsync=off")
+    owned.until_ready()
+    assert owned.notes() == ["from before"]
+
+
+def _older() -> binaries.Installation:
+    for found in binaries.all_installed():
+        if found.major < binaries.newest().major:
+            return found
+    pytest.skip("the wheel carries one version only")
+
+
+@contextmanager
+def _left_serving(
+    installation: binaries.Installation,
+    data_dir: Path,
+    folder: Path | None = None,
+    *,
+    note: str = "from before",
+) -> Generator[subprocess.Popen[bytes]]:
+    """Data as programs of another version wrote them, with their server running on."""
     make_data_dir(data_dir)
-    folder = cluster_folder(data_dir)
+    folder = folder or cluster_folder(data_dir)
     account = choose(folder, None)
     cluster = Cluster(data_dir, folder, account, installation)
     cluster = replace(cluster, installation=binaries.readable(installation, account))
@@ -80,9 +123,10 @@ def _write_with(installation: binaries.Installation, data_dir: Path) -> None:
             host=str(socket), user="doseloop_owner", dbname="doseloop"
         ) as connection:
             connection.execute("CREATE TABLE kept (note text)")
-            connection.execute("INSERT INTO kept VALUES ('from before')")
+            connection.execute("INSERT INTO kept VALUES (%s)", [note])
+        yield server
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)
         server.wait()
 
 
