@@ -233,7 +233,7 @@ def erase(asked: argparse.Namespace) -> int:
     the audit rows, which hold ids only.
     """
     from backend.clock import domain_now
-    from backend.people.commands import erase_patient
+    from backend.desk.commands import erase_patient
 
     for line in erase_patient(asked.patient, sure=asked.yes, now=domain_now()):
         print(line)

@@ -60,6 +60,18 @@ def test_a_proposed_order_waits_for_the_clinic_and_is_unknown_to_the_maker(
         assert "Exemplin" in maker.get("/orders").text
 
 
+def test_the_feed_page_shows_an_order_called_off_of_which_no_more_may_be_said(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    to = clinic.world.manufacturer.organization_id
+    body = {"reorder_id": "12345678-0000", "state": "cancelled"}
+    with transaction() as session:
+        append(session, "reorders", to, "1", body, now=clinic.now)
+    with signed_in(web, clinic.maker) as browser:
+        page = browser.get("/feed").text
+    assert '<p class="card-title">Order 12345678 cancelled</p>' in page
+
+
 def test_the_feed_page_goes_back_by_cursor_and_names_no_one_elses_rows(
     web: httpx.Client, clinic: Clinic
 ) -> None:
