@@ -16,6 +16,7 @@ from backend.supply.reorder import review, reviewed, step
 from backend.supply.tables import Reorder
 
 CANCEL = Choice("cancelled", "Cancel the order")
+LOST = Choice("cancelled", "Lost on its way")
 AGAIN = Choice("again", "Order again")
 MOVES = {
     Role.MANUFACTURER: {
@@ -26,7 +27,7 @@ MOVES = {
         "proposed": (Choice("placed", "Place the order"), CANCEL),
         "placed": (CANCEL,),
         "acknowledged": (CANCEL,),
-        "shipped": (Choice("delivered", "Confirm delivery"),),
+        "shipped": (Choice("delivered", "Confirm delivery"), LOST),
         "cancelled": (AGAIN,),
     },
     Role.PATIENT: {"shipped": (Choice("delivered", "It has arrived"),)},
@@ -54,8 +55,9 @@ def move_order(sight: Sight, reorder_id: UUID, state: str) -> UUID:
     """Bring an order into its next state, tell its manufacturer, return the patient.
 
     A manufacturer acknowledges and ships, a patient or clinician confirms delivery, a
-    clinician places what was proposed, or cancels, or orders again what was cancelled:
-    a new order. Raises NotFound, NotYours, NoConsent, NothingToOrder and NoSuchStep.
+    clinician places what was proposed, cancels, gives up as lost what was shipped, or
+    orders again what was cancelled: a new order. Raises NotFound, NotYours,
+    NoConsent, NothingToOrder and NoSuchStep.
     """
     session, reader, now = sight.session, sight.reader, sight.now
     patient_id = _whose(sight, reorder_id)
@@ -82,12 +84,13 @@ def move_order(sight: Sight, reorder_id: UUID, state: str) -> UUID:
 
 def _step(sight: Sight, order: Reorder, state: str) -> None:
     session, now, patient_id = sight.session, sight.now, order.patient_id
-    actor, proposed = sight.reader.actor(), order.state == "proposed"
+    actor, before = sight.reader.actor(), order.state
     step(session, patient_id, order.reorder_id, state, actor=actor, now=now)
-    if not publish(session, order, now=now) and proposed and state == "placed":
+    if not publish(session, order, now=now) and state == "placed":
         raise NoConsent("The patient has not agreed to supply by this manufacturer.")
     if state == "delivered":
         _no_longer_short(sight, order, "delivered")
+    if before == "shipped":  # what is lost is still needed
         for opened in review(session, [(patient_id, order.gtin)], now=now):
             publish(session, opened, now=now)
 

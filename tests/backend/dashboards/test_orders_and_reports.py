@@ -8,10 +8,13 @@ import httpx
 from sqlmodel import col, select
 
 from backend.alerts.reconsider import warn_short
+from backend.audit.record import SYSTEM
 from backend.database import transaction
 from backend.database.sets import execute
 from backend.doses.tables import DoseEvent
 from backend.feeds.append import append
+from backend.feeds.orders import publish
+from backend.supply.reorder import review, step
 from backend.supply.tables import Reorder, ReorderEvent, Stock
 from backend.supply.use import dispense
 from tests.backend.dashboards.clinic import Clinic, an_order, next_in, signed_in
@@ -62,6 +65,38 @@ def test_a_proposed_order_waits_for_the_clinic_and_is_unknown_to_the_maker(
         assert maker.submit("/orders", move, state="acknowledged").status_code == 404
         assert clinician.submit(own, move, state="placed").status_code == 200
         assert "Exemplin" in maker.get("/orders").text
+
+
+def test_what_is_lost_on_its_way_is_cancelled_by_the_clinic_and_ordered_anew(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    with transaction() as session:
+        whose = clinic.patient_id, clinic.world.product.gtin
+        now = clinic.now
+        dispense(session, *whose, Decimal(2), cause="start", at=now, now=now)
+        [order] = review(session, [whose], now=now)
+        publish(session, order, now=now)
+        shipped = step(
+            session, whose[0], order.reorder_id, "shipped", actor=SYSTEM, now=now
+        )
+        publish(session, shipped, now=now)
+        move, own = f"/orders/{order.reorder_id}/move", f"/patients/{clinic.patient_id}"
+    with (
+        signed_in(web, clinic.maker) as maker,
+        signed_in(web, clinic.clinician) as clinician,
+        signed_in(web, clinic.patient) as patient,
+    ):
+        assert "Lost on its way" not in patient.get("/today").text
+        assert patient.submit("/today", move, state="cancelled").status_code == 403
+        assert maker.submit("/orders", move, state="cancelled").status_code == 403
+        assert "Lost on its way" in clinician.get(own).text
+        assert clinician.submit(own, move, state="cancelled").status_code == 200
+        feed = maker.get("/feed").text
+        assert feed.index("placed: 2 packs") < feed.index("cancelled: 2 packs")
+    with transaction() as session:
+        states = session.exec(select(Reorder.state).order_by(col(Reorder.opened_at)))
+        assert states.all() == ["cancelled", "placed"]
+        assert session.exec(select(Stock)).one().on_hand == 2
 
 
 def test_a_clinician_who_cancelled_can_order_again_and_nobody_else_can(
