@@ -16,11 +16,11 @@ def publish(session: Session, order: Reorder, *, now: datetime) -> bool:
     """Show the order's present state to the manufacturer; False if they may not know.
 
     Only with the patient's standing consent to supply by that manufacturer, and never
-    for an order that is merely proposed. No name, no health data: pack, quantity,
+    for an order that was merely proposed. No name, no health data: pack, quantity,
     where to ship (the clinic), and a pseudonym that only this recipient can join on.
     That an order is cancelled is told without consent too: see `tell_end`.
     """
-    if order.state == "proposed":
+    if order.state == "proposed" or not _was_placed(session, order):
         return False
     rows = fetch(
         session,
@@ -63,6 +63,20 @@ def publish(session: Session, order: Reorder, *, now: datetime) -> bool:
         },
         now=now,
     )
+
+
+def _was_placed(session: Session, order: Reorder) -> bool:
+    """A cancelled order may have been no more than a proposal; no other may."""
+    if order.state != "cancelled":
+        return True
+    rows = fetch(
+        session,
+        """SELECT EXISTS (SELECT FROM reorder_event WHERE patient_id = :patient
+            AND reorder_id = :order AND state = 'placed') AS placed""",
+        patient=order.patient_id,
+        order=order.reorder_id,
+    )
+    return bool(rows[0]["placed"])
 
 
 def tell_end(session: Session, reorder_id: UUID, *, now: datetime) -> bool:

@@ -67,6 +67,21 @@ def test_a_proposed_order_waits_for_the_clinic_and_is_unknown_to_the_maker(
         assert "Exemplin" in maker.get("/orders").text
 
 
+def test_a_proposal_that_is_cancelled_stays_unknown_to_the_maker(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    with transaction() as session:
+        order_id = an_order(session, clinic, "proposed")
+    move, own = f"/orders/{order_id}/move", f"/patients/{clinic.patient_id}"
+    with (
+        signed_in(web, clinic.maker) as maker,
+        signed_in(web, clinic.clinician) as clinician,
+    ):
+        assert clinician.submit(own, move, state="cancelled").status_code == 200
+        assert "Exemplin" not in maker.get("/orders?show=done").text
+        assert "Exemplin" not in maker.get("/feed").text
+
+
 def test_what_is_lost_on_its_way_is_cancelled_by_the_clinic_and_ordered_anew(
     web: httpx.Client, clinic: Clinic
 ) -> None:

@@ -114,6 +114,19 @@ def test_what_is_only_proposed_or_not_agreed_to_is_not_told(
     assert count(session, "feed_row") == 0
 
 
+def test_what_was_only_ever_proposed_is_not_told_when_it_is_cancelled(
+    session: Session, world: World
+) -> None:
+    execute(session, "UPDATE product SET controlled = true")
+    order = an_order(session, world)
+    whose = world.patient_id, order.reorder_id
+
+    order = step(session, *whose, "cancelled", actor=SYSTEM, now=NOW)
+
+    assert not publish(session, order, now=NOW)
+    assert count(session, "feed_row") == 0
+
+
 def test_a_consent_withdrawn_ends_the_feed_and_leaves_what_was_told(
     session: Session, world: World
 ) -> None:
