@@ -47,6 +47,13 @@ WITHOUT_A_COLUMN = {
         WHERE q.patient_id IS NULL AND q.device_id = a.device_id
           AND a.patient_id = ANY(:theirs) AND q.recorded_at >= a.since
           AND (a.until IS NULL OR q.recorded_at < a.until)""",
+    # A feed's rows and cursors stay, for the recipient has them; they name nobody.
+    "feed_row": """
+        UPDATE feed_row f SET body = jsonb_set(body, '{patient_pseudonym}', 'null')
+        FROM (SELECT DISTINCT reorder_id || '/' || state AS key FROM reorder_event
+            WHERE patient_id = ANY(:theirs)) e
+        WHERE f.feed = 'reorders' AND f.dedup_key = e.key
+          AND body ->> 'patient_pseudonym' IS NOT NULL""",
     "patient_merge": "DELETE FROM patient_merge WHERE merged_id = ANY(:theirs)",
     "idempotency_key": """
         DELETE FROM idempotency_key WHERE account_id IN (

@@ -142,3 +142,21 @@ def test_nobody_hears_of_an_erased_persons_orders_that_are_over_or_only_proposed
         erase_person(session, one.patient_id, actor=SYSTEM, now=NOW)
 
     assert "cancelled" not in [row["state"] for row in told(session, world)]
+
+
+def test_an_erased_persons_feed_rows_keep_their_place_and_name_nobody(
+    session: Session, world: World
+) -> None:
+    an_order(session, world, "acknowledged", "shipped", "delivered")
+    neighbour = another(session, world)
+    an_order(session, neighbour)
+    before = told(session, world)
+
+    erase_person(session, world.patient_id, actor=SYSTEM, now=NOW)
+
+    after = told(session, world)
+    assert [row["cursor"] for row in after] == [row["cursor"] for row in before]
+    names = [row["patient_pseudonym"] for row in after]
+    assert names == [None] * 4 + [before[-1]["patient_pseudonym"]]
+    rest = [{**row, "patient_pseudonym": None} for row in before]
+    assert [{**row, "patient_pseudonym": None} for row in after] == rest
