@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from importlib import import_module
 
 from backend.errors import Refused
 
@@ -233,10 +233,21 @@ def erase(asked: argparse.Namespace) -> int:
     the audit rows, which hold ids only.
     """
     from backend.clock import domain_now
-    from backend.people.commands import erase_patient
+    from backend.desk.commands import erase_patient
 
     for line in erase_patient(asked.patient, sure=asked.yes, now=domain_now()):
         print(line)
+    return 0
+
+
+def people(asked: argparse.Namespace) -> int:
+    """Change what a patient allows, how they are reached, who cares for them.
+
+    For who asks by phone or at the desk. Names the operator in the audit.
+    """
+    from backend.desk.commands import run
+
+    print(run(asked))
     return 0
 
 
@@ -273,12 +284,6 @@ def demo(asked: argparse.Namespace) -> int:
     return play(speed=asked.speed)
 
 
-def import_arguments(parser: argparse.ArgumentParser) -> None:
-    from backend.imports.command import arguments
-
-    arguments(parser)
-
-
 def import_(asked: argparse.Namespace) -> int:
     """Import what was measured elsewhere: a wearable's file or a study.
 
@@ -289,12 +294,6 @@ def import_(asked: argparse.Namespace) -> int:
     return run(asked)
 
 
-def report_arguments(parser: argparse.ArgumentParser) -> None:
-    from backend.reports.command import arguments
-
-    arguments(parser)
-
-
 def report(asked: argparse.Namespace) -> int:
     """Print a table of what is stored, as CSV: implementation a monitor-day.
 
@@ -303,6 +302,11 @@ def report(asked: argparse.Namespace) -> int:
     from backend.reports.command import run
 
     return run(asked)
+
+
+def arguments_in(module: str) -> Callable[[argparse.ArgumentParser], None]:
+    """Return what adds the arguments that a module keeps beside its command."""
+    return lambda parser: import_module(module).arguments(parser)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,14 +322,15 @@ COMMANDS: Mapping[str, Command] = {
     "database": Command(database, database_arguments, needs_schema=False),
     "migrate": Command(migrate, migrate_arguments, needs_schema=False),
     "doctor": Command(doctor, needs_schema=False),
-    "import": Command(import_, import_arguments),
-    "report": Command(report, report_arguments),
+    "import": Command(import_, arguments_in("backend.imports.command")),
+    "report": Command(report, arguments_in("backend.reports.command")),
     "expand": Command(expand, expand_arguments, needs_schema=False),
     "serve": Command(serve),
     "work": Command(work),
     "tick": Command(tick),
     "bridge-code": Command(bridge_code, bridge_code_arguments),
     "bridge-revoke": Command(bridge_revoke, bridge_revoke_arguments),
+    "people": Command(people, arguments_in("backend.desk.commands")),
     "erase": Command(erase, erase_arguments),
     "audit": Command(audit),
     "demo": Command(demo, demo_arguments, needs_schema=False),
@@ -386,12 +391,8 @@ def _lost_database() -> type[Exception]:
 def _pair(option: str) -> tuple[str, str]:
     name, equals, value = option.partition("=")
     if not equals:
-        refuse(f"-c needs NAME=VALUE, got {option!r}")
+        raise Refused(f"-c needs NAME=VALUE, got {option!r}")
     return name, value
-
-
-def refuse(why: str) -> NoReturn:
-    raise Refused(why)
 
 
 if __name__ == "__main__":

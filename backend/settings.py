@@ -54,9 +54,7 @@ class Settings(BaseSettings):
 
     # The jobs
     deliver_every: Seconds = timedelta(seconds=1)
-    expand_every: Seconds = timedelta(minutes=10)
     screen_every: Seconds = timedelta(seconds=5)
-    escalate_every: Seconds = timedelta(seconds=5)
     seal_every: Seconds = timedelta(seconds=10)  # the audit promises 60 s
 
     # Messages

@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 import pytest
 
 from backend.__main__ import COMMANDS
+from backend.settings import Settings
 
 PROJECT = Path(__file__).parents[1]
 PACKAGES = "analytics", "backend", "device_bridge", "notifications"
@@ -164,6 +165,15 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     ]
 
     assert found == []
+
+
+def test_every_setting_is_read_by_somebody() -> None:
+    read = set[str]()
+    for name, text in texts():
+        if name.startswith(("backend/", "notifications/")):
+            read |= set(re.findall(r"\.(\w+)", text))
+
+    assert set(Settings.model_fields) - read == set()
 
 
 def test_decisions_are_numbered_once() -> None:

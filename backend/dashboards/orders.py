@@ -113,13 +113,15 @@ def _order(row: RowMapping) -> OrderRow:
 
 def _entry(row: RowMapping) -> FeedEntry:
     body = row["body"]
-    packs = "1 pack" if body["packs"] == 1 else f"{body['packs']} packs"
-    order = _reference(body["reorder_id"])
+    summary = f"Order {_reference(body['reorder_id'])} {body['state']}"
+    if "packs" in body:  # not once the patient has taken back the consent
+        packs = "1 pack" if body["packs"] == 1 else f"{body['packs']} packs"
+        summary += f": {packs} of {body['product']}"
     return FeedEntry(
         cursor=row["cursor"],
         feed=row["feed"],
         recorded_at=row["recorded_at"],
-        summary=f"Order {order} {body['state']}: {packs} of {body['product']}",
+        summary=summary,
         body=orjson.dumps(body, option=orjson.OPT_INDENT_2).decode(),
     )
 

@@ -67,8 +67,13 @@ def stock_row(row: RowMapping, zone: str) -> StockRow:
 def orders_of(sight: Sight, patient_id: UUID) -> tuple[PatientOrder, ...]:
     """Return the patient's open orders and the latest closed ones, newest first."""
     rows = sight.rows(
-        "o.reorder_id, o.state, o.packs, o.opened_at, o.changed_at, p.name",
-        "reorder o JOIN product p USING (gtin)",
+        """o.reorder_id, o.state, o.packs, o.opened_at, o.changed_at, p.name,
+        o.state <> 'cancelled'
+            OR s.on_hand < CAST(o.why ->> 'reorder_point' AS numeric)
+            AND NOT EXISTS (SELECT FROM reorder n WHERE n.patient_id = o.patient_id
+                AND n.gtin = o.gtin AND n.opened_at > o.opened_at) AS needed""",
+        """reorder o JOIN product p USING (gtin)
+        LEFT JOIN stock s USING (patient_id, gtin)""",
         ("o.patient_id = :patient",),
         of="o.patient_id",
         order="o.opened_at DESC",
@@ -81,7 +86,7 @@ def orders_of(sight: Sight, patient_id: UUID) -> tuple[PatientOrder, ...]:
             what=f"{row['packs']} x {row['name']}",
             state=row["state"],
             changed_at=row["changed_at"],
-            moves=moves_of(sight.reader.role, row["state"]),
+            moves=moves_of(sight.reader.role, row["state"]) if row["needed"] else (),
         )
         for row in rows
     )

@@ -20,10 +20,13 @@ from sqlmodel import Session
 from backend.people.readers import Reader, may_see
 
 # A manufacturer sees an order while the patient's consent to supply by them stands,
-# and never one that is merely proposed.
+# and never one that was merely proposed, also when it was cancelled.
 ORDERS = """reorder o JOIN product p USING (gtin)
     JOIN clinic c ON c.clinic_id = o.clinic_id"""
 THEIRS = """p.manufacturer_id = :reader AND o.state <> 'proposed'
+    AND (o.state <> 'cancelled' OR EXISTS (SELECT FROM reorder_event e
+        WHERE e.patient_id = o.patient_id AND e.reorder_id = o.reorder_id
+          AND e.state = 'placed'))
     AND EXISTS (SELECT FROM consent s WHERE s.patient_id = o.patient_id
         AND s.purpose = 'supply' AND s.recipient_id = p.manufacturer_id
         AND s.since <= :now AND (s.until IS NULL OR s.until > :now))"""

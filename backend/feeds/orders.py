@@ -1,6 +1,7 @@
 """The reorder feed: each step in the life of an order, at once, to its manufacturer."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlmodel import Session
 
@@ -15,10 +16,11 @@ def publish(session: Session, order: Reorder, *, now: datetime) -> bool:
     """Show the order's present state to the manufacturer; False if they may not know.
 
     Only with the patient's standing consent to supply by that manufacturer, and never
-    for an order that is merely proposed. No name, no health data: pack, quantity,
+    for an order that was merely proposed. No name, no health data: pack, quantity,
     where to ship (the clinic), and a pseudonym that only this recipient can join on.
+    That an order is cancelled is told without consent too: see `tell_end`.
     """
-    if order.state == "proposed":
+    if order.state == "proposed" or not _was_placed(session, order):
         return False
     rows = fetch(
         session,
@@ -36,7 +38,8 @@ def publish(session: Session, order: Reorder, *, now: datetime) -> bool:
         now=now,
     )
     if not rows:
-        return False
+        cancelled = order.state == "cancelled"
+        return cancelled and tell_end(session, order.reorder_id, now=now)
     row = rows[0]
     recipient = row["manufacturer_id"]
     lock_head(session, FEED)  # before the key: two who make one must not cross
@@ -58,5 +61,41 @@ def publish(session: Session, order: Reorder, *, now: datetime) -> bool:
             ),
             "at": now.isoformat(),
         },
+        now=now,
+    )
+
+
+def _was_placed(session: Session, order: Reorder) -> bool:
+    """A cancelled order may have been no more than a proposal; no other may."""
+    if order.state != "cancelled":
+        return True
+    rows = fetch(
+        session,
+        """SELECT EXISTS (SELECT FROM reorder_event WHERE patient_id = :patient
+            AND reorder_id = :order AND state = 'placed') AS placed""",
+        patient=order.patient_id,
+        order=order.reorder_id,
+    )
+    return bool(rows[0]["placed"])
+
+
+def tell_end(session: Session, reorder_id: UUID, *, now: datetime) -> bool:
+    """Tell a manufacturer who may know no more that an order they know is off.
+
+    Or else they would ship it. The row says which order and that it is cancelled, and
+    nothing of the patient. False when they never heard of it, or know it already.
+    """
+    told = fetch(
+        session,
+        "SELECT recipient_id FROM feed_row WHERE feed = :feed AND dedup_key = :key",
+        feed=FEED,
+        key=f"{reorder_id}/placed",
+    )
+    return bool(told) and append(
+        session,
+        FEED,
+        told[0]["recipient_id"],
+        f"{reorder_id}/cancelled",
+        {"reorder_id": str(reorder_id), "state": "cancelled"},
         now=now,
     )

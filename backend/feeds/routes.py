@@ -26,7 +26,12 @@ def page(
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> Page:
-    """Return what came behind a cursor; the same question gets the same rows again."""
+    """Return what came behind a cursor; the same question gets the same rows again.
+
+    But for one thing: `patient_pseudonym` is null once a patient was erased. A row with
+    no more than `reorder_id` and `state` calls off an order of somebody who has taken
+    back the consent, or was erased.
+    """
     with transaction() as session:
         rows = read(session, reader, feed, after=after, limit=limit)
     return Page(

@@ -21,7 +21,10 @@ class FeedHead(Row, table=True):
 
 
 class FeedRow(Row, table=True):
-    """One row of a feed, for one recipient. No health data, no name."""
+    """One row of a feed, for one recipient. No health data, no name.
+
+    `people.erase` takes the pseudonym out of the rows of a person who is erased.
+    """
 
     feed: str = text(primary_key=True)
     cursor: int = big(primary_key=True)

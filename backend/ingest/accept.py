@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from backend.alerts.reconsider import reconsider
+from backend.alerts.reconsider import reconsider, warn_short
 from backend.audit.record import record as audit
 from backend.devices.arrive import store
 from backend.devices.assign import lock
@@ -28,7 +28,7 @@ from backend.ingest.verdicts import oddities, refused, verdicts
 from backend.people.readers import Sender
 from backend.reminders.plan import cancel_for
 from backend.state.refresh import TAKEN, refresh
-from backend.supply.reorder import review
+from backend.supply.reorder import reviewed
 from backend.supply.use import settle
 
 
@@ -109,9 +109,10 @@ def follow(
     ]
     cancel_for(session, taken, because=cause, now=now)
     stock = settle(session, changes.matched().union(events), now=now)
-    orders = review(session, stock.changed, now=now)
+    supply = reviewed(session, stock.changed, now=now)
     reconsider(session, patients, stock.inconvertible, now=now)
+    warn_short(session, supply.short, now=now)
     refresh(session, patients, now=now)
-    for order in orders:  # last, for the lock on a feed's end is everybody's
+    for order in supply.opened:  # last, for the lock on a feed's end is everybody's
         publish(session, order, now=now)
     return changes

@@ -1,4 +1,4 @@
-"""What an operator types: `python -m backend bridge-code | bridge-revoke | erase`."""
+"""What an operator types: `python -m backend bridge-code | bridge-revoke | audit`."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,17 +11,12 @@ from backend.audit.tables import AuditSeal
 from backend.database import transaction
 from backend.errors import Refused
 from backend.people.bridges import new_code, revoke
-from backend.people.erase import erase
 from backend.people.register import find_clinic
 from backend.people.tables import Clinic
 
 
 class NotAnId(Refused):
     """The text is no id."""
-
-
-class NotConfirmed(Refused):
-    """What cannot be undone wants --yes."""
 
 
 def pairing_code(clinic: str, *, kind: str, real: datetime) -> str:
@@ -34,16 +29,7 @@ def pairing_code(clinic: str, *, kind: str, real: datetime) -> str:
 def revoke_bridge(bridge_id: str, *, real: datetime) -> str:
     """Shut a bridge off and return its name."""
     with transaction() as session:
-        return revoke(session, _id(bridge_id), actor=SYSTEM, real=real).name
-
-
-def erase_patient(patient_id: str, *, sure: bool, now: datetime) -> list[str]:
-    """Erase a patient and return a line a table; raises NotConfirmed unless `sure`."""
-    if not sure:
-        raise NotConfirmed("This cannot be undone: add --yes.")
-    with transaction() as session:
-        erased = erase(session, _id(patient_id), actor=SYSTEM, now=now)
-    return [f"{count:8} {table}" for table, count in sorted(erased.rows.items())]
+        return revoke(session, id_of(bridge_id), actor=SYSTEM, real=real).name
 
 
 def verify_audit() -> list[tuple[str, int, int | None]]:
@@ -62,7 +48,8 @@ def _verified(session: Session, clinic_id: UUID) -> tuple[str, int, int | None]:
     return clinic.name if clinic else str(clinic_id), found.n, found.broken
 
 
-def _id(text: str) -> UUID:
+def id_of(text: str) -> UUID:
+    """Return the id that is written so; raises NotAnId."""
     try:
         return UUID(text)
     except ValueError:

@@ -65,6 +65,7 @@ def withdraw(
     """End a consent at once; False when none stood.
 
     Reads stop with the commit. Messages that wait are checked again when they are sent.
+    Orders that are under way are the caller's to call off: see `desk.leave`.
     """
     _known(purpose)
     hold(session, [patient_id])

@@ -47,6 +47,13 @@ WITHOUT_A_COLUMN = {
         WHERE q.patient_id IS NULL AND q.device_id = a.device_id
           AND a.patient_id = ANY(:theirs) AND q.recorded_at >= a.since
           AND (a.until IS NULL OR q.recorded_at < a.until)""",
+    # A feed's rows and cursors stay, for the recipient has them; they name nobody.
+    "feed_row": """
+        UPDATE feed_row f SET body = jsonb_set(body, '{patient_pseudonym}', 'null')
+        FROM (SELECT DISTINCT reorder_id || '/' || state AS key FROM reorder_event
+            WHERE patient_id = ANY(:theirs)) e
+        WHERE f.feed = 'reorders' AND f.dedup_key = e.key
+          AND body ->> 'patient_pseudonym' IS NOT NULL""",
     "patient_merge": "DELETE FROM patient_merge WHERE merged_id = ANY(:theirs)",
     "idempotency_key": """
         DELETE FROM idempotency_key WHERE account_id IN (
@@ -107,12 +114,9 @@ def erase(session: Session, patient_id: UUID, *, actor: Actor, now: datetime) ->
     The patient row stays as a tombstone without a name, audit rows stay for they hold
     ids only. Assignments are gone with the rest, so a record that a device hands over
     later belongs to nobody. Raises NotFound when there is no such patient, or no more.
+    Who fills an open order of theirs is told by the caller: see `desk.leave`.
     """
-    theirs = same_person(session, patient_id)
-    ids = sorted(theirs)
-    fetch(session, HOLD_DEVICES, theirs=ids)
-    if patient_id not in hold(session, theirs):
-        raise NotFound("No such patient.")
+    ids = hold_all(session, patient_id)
     counts = {raw.table: _blank(session, raw, ids) for raw in RAW}
     for table, statement in WITHOUT_A_COLUMN.items():
         counts[table] = execute(session, statement, theirs=ids)
@@ -140,6 +144,19 @@ def erase(session: Session, patient_id: UUID, *, actor: Actor, now: datetime) ->
         detail={"rows": done},
     )
     return Erased(frozenset(ids), done)
+
+
+def hold_all(session: Session, patient_id: UUID) -> list[UUID]:
+    """Lock a person's devices and then every file of theirs; return the files.
+
+    Raises NotFound when there is no such patient, or no more.
+    """
+    theirs = same_person(session, patient_id)
+    ids = sorted(theirs)
+    fetch(session, HOLD_DEVICES, theirs=ids)
+    if patient_id not in hold(session, theirs):
+        raise NotFound("No such patient.")
+    return ids
 
 
 def tables_of_patients(session: Session) -> list[str]:

@@ -96,10 +96,10 @@ def pair(asked: Pairing, request: Request) -> Paired:
     real = real_now()
     guard = by_network("pair", _address(request), free=TRIES_A_NETWORK)
     with transaction() as session:
-        charge(session, [guard], real=real)
+        began = charge(session, [guard], real=real)
     with transaction() as session:
         made = bridges.pair(session, asked.code, asked.name, real=real)
-        forgive(session, wholly=[], once=[guard])
+        forgive(session, wholly=[], once=[guard], began=began)
     return Paired(
         bridge_id=made.bridge_id, token=made.token, expires_at=made.expires_at
     )

@@ -9,13 +9,20 @@ from backend.audit.record import Actor, record
 from backend.database import transaction
 from backend.errors import Unauthenticated
 from backend.people.accounts import find_account, spelled
-from backend.people.attempts import Guard, by_name, by_network, charge, forgive
+from backend.people.attempts import (
+    blame,
+    by_name,
+    by_network,
+    charge,
+    forgive,
+)
 from backend.people.passwords import fits, hashed, outdated
 from backend.people.sessions import close_session, find_session, open_session
 from backend.people.tables import Account
 
 TRIES_A_NAME = 5
 TRIES_A_NETWORK = 30  # a ward shares one address
+AT_ONCE = 8  # a wait begins with a wrong answer: colleagues sign in meanwhile
 
 
 class WrongPassword(Unauthenticated):
@@ -44,17 +51,20 @@ def sign_in(
     or not somebody has this name. Opens its own transactions, none while it hashes.
     """
     name = by_name("sign-in", spelled(login), free=TRIES_A_NAME)
-    net = by_network("sign-in", address, free=TRIES_A_NETWORK)
+    net = by_network("sign-in", address, free=TRIES_A_NETWORK, at_once=AT_ONCE)
     with transaction() as session:
-        charge(session, [name, net], real=real)
+        began = charge(session, [name, net], real=real)
         account = find_account(session, login)
     known = account if account and account.disabled_at is None else None
     if not fits(known.password_hash if known else None, password) or known is None:
         with transaction() as session:
+            blame(session, [net], real=real)
             _tell_failure(session, known)
         raise WrongPassword("Name and password do not fit.")
     stronger = hashed(password) if outdated(known.password_hash) else None
-    return _welcome(known, stronger, cookie, (name, net), real)
+    with transaction() as session:
+        forgive(session, wholly=[name], once=[net], began=began)
+        return _welcome(session, known, stronger, cookie, real)
 
 
 def sign_out(cookie: str, *, real: datetime) -> None:
@@ -67,21 +77,18 @@ def sign_out(cookie: str, *, real: datetime) -> None:
 
 
 def _welcome(
+    session: Session,
     account: Account,
     stronger: str | None,
     cookie: str | None,
-    guards: tuple[Guard, Guard],
     real: datetime,
 ) -> Welcome:
-    name, net = guards
-    with transaction() as session:
-        forgive(session, wholly=[name], once=[net])
-        if cookie is not None:
-            close_session(session, cookie)
-        if stronger is not None:
-            session.get_one(Account, account.account_id).password_hash = stronger
-        token = open_session(session, account, real=real)
-        record(session, _actor(account), "signed_in")
+    if cookie is not None:
+        close_session(session, cookie)
+    if stronger is not None:
+        session.get_one(Account, account.account_id).password_hash = stronger
+    token = open_session(session, account, real=real)
+    record(session, _actor(account), "signed_in")
     return Welcome(token, account.role)
 
 

@@ -152,6 +152,7 @@ class Attempts(Row, table=True):
     """How often somebody tried a secret lately: one row a sign-in name or network.
 
     Whether an account of that name exists does not matter, so nothing can be learnt.
+    The failures are forgotten one by one from `last_at` on.
     """
 
     bucket: bytes = octets(primary_key=True)

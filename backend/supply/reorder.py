@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -16,6 +16,7 @@ from analytics.supply import (
     Use,
     measured_use,
     plan_reorder,
+    reorder_point,
     run_out,
 )
 from analytics.supply import Reorder as Plan
@@ -43,40 +44,61 @@ class NoSuchStep(Conflict):
     """An order cannot go from its present state to that one."""
 
 
+@dataclass(slots=True)
+class Reviewed:
+    """The orders that were opened, and who runs out soon though nothing is ordered.
+
+    `short` tells of each such holding when a person cancelled its last order.
+    """
+
+    opened: list[Reorder] = field(default_factory=list[Reorder])
+    short: dict[Holding, datetime] = field(default_factory=dict[Holding, datetime])
+
+
 def review(
     session: Session, holdings: Collection[Holding], *, now: datetime
 ) -> list[Reorder]:
-    """Bring run-out dates up to date and return the reorders that had to be opened.
+    """Return the reorders that had to be opened: see `reviewed`."""
+    return reviewed(session, holdings, now=now).opened
+
+
+def reviewed(
+    session: Session,
+    holdings: Collection[Holding],
+    *,
+    now: datetime,
+    asked_by: Actor | None = None,
+) -> Reviewed:
+    """Bring run-out dates up to date and open the reorders that are due.
 
     At most one order is open a (patient, product), and none for what is no longer
     prescribed. Without the patient's consent to supply by the manufacturer, for
     controlled drugs and for unusually many packs, an order is only proposed. Each order
-    has a decision row with everything that decided it.
+    has a decision row with everything that decided it. What a person has cancelled is
+    not ordered again before there was enough once more, unless a person asks for it.
     """
+    found = Reviewed()
     if not holdings:
-        return []
+        return found
     asked = prescribed(session, holdings, now=now)
     used = _used(session, holdings, now)
-    opened: list[Reorder] = []
     ends: list[dict[str, object]] = []
     for stock in _stocks(session, holdings, now):
         holding = stock["patient_id"], stock["gtin"]
         a_day = asked.get(holding)
         use = _use(stock, a_day or Decimal(0), used[holding], now.date())
         ends.append(_end(stock, use, now))
-        plan = plan_reorder(
-            stock["on_hand"],
-            use,
-            pack_size=stock["pack_size"],
-            lead_days=stock["lead_time_days"],
-            safety_days=stock["safety_days"],
-            as_of=now.date(),
-            rules=DispenseRules(controlled=stock["controlled"], most_packs=MOST_PACKS),
-        )
-        if plan is not None and a_day is not None and not stock["ordered"]:
-            opened.append(_open(session, stock, plan, now))
+        plan = _plan(stock, use, now)
+        if plan is None or a_day is None or stock["ordered"]:
+            continue
+        if asked_by is None and _refused(stock, use):
+            if _ends_within_lead(stock, plan, now):
+                found.short[holding] = stock["cancelled_at"]
+        else:
+            by = asked_by or Actor("system", None, stock["clinic_id"])
+            found.opened.append(_open(session, stock, plan, by, now))
     _keep(session, ends, now)
-    return opened
+    return found
 
 
 def step(
@@ -119,7 +141,36 @@ def step(
     return order
 
 
-def _open(session: Session, stock: RowMapping, plan: Plan, now: datetime) -> Reorder:
+def _plan(stock: RowMapping, use: Use, now: datetime) -> Plan | None:
+    return plan_reorder(
+        stock["on_hand"],
+        use,
+        pack_size=stock["pack_size"],
+        lead_days=stock["lead_time_days"],
+        safety_days=stock["safety_days"],
+        as_of=now.date(),
+        rules=DispenseRules(controlled=stock["controlled"], most_packs=MOST_PACKS),
+    )
+
+
+def _refused(stock: RowMapping, use: Use) -> bool:
+    """Whether a person cancelled the last order and it was never enough since."""
+    if stock["cancelled_at"] is None:
+        return False
+    point = reorder_point(
+        use, lead_days=stock["lead_time_days"], safety_days=stock["safety_days"]
+    )
+    return stock["highest"] is None or stock["highest"] < point
+
+
+def _ends_within_lead(stock: RowMapping, plan: Plan, now: datetime) -> bool:
+    arrives = now.date() + timedelta(days=stock["lead_time_days"])
+    return plan.run_out.expected is not None and plan.run_out.expected <= arrives
+
+
+def _open(
+    session: Session, stock: RowMapping, plan: Plan, by: Actor, now: datetime
+) -> Reorder:
     usual = plan.packs <= MOST_UNASKED
     placed = plan.action is Action.PLACE and stock["consented"] and usual
     why: dict[str, object] = {
@@ -140,7 +191,7 @@ def _open(session: Session, stock: RowMapping, plan: Plan, now: datetime) -> Reo
     )
     session.add(order)
     session.flush()
-    _tell(session, order, Actor("system", None, stock["clinic_id"]), now)
+    _tell(session, order, by, now)
     decide(
         session,
         patient_id=order.patient_id,
@@ -185,11 +236,25 @@ def _stocks(
             EXISTS (SELECT FROM consent c WHERE c.patient_id = s.patient_id
                 AND c.purpose = 'supply' AND c.recipient_id = p.manufacturer_id
                 AND c.since <= :now AND (c.until IS NULL OR c.until > :now)
-            ) AS consented
+            ) AS consented, l.cancelled_at, h.highest
         FROM rows(patient_id uuid, gtin text)
         JOIN stock s USING (patient_id, gtin)
         JOIN product p USING (gtin)
         JOIN patient t USING (patient_id)
+        LEFT JOIN LATERAL (SELECT reorder_id, state, changed_at FROM reorder o
+            WHERE o.patient_id = s.patient_id AND o.gtin = s.gtin
+            ORDER BY o.opened_at DESC, o.changed_at DESC LIMIT 1) o ON true
+        LEFT JOIN LATERAL (SELECT o.changed_at AS cancelled_at FROM reorder_event e
+            WHERE o.state = 'cancelled' AND e.patient_id = s.patient_id
+              AND e.reorder_id = o.reorder_id
+            HAVING bool_or(e.state = 'cancelled' AND e.actor_kind <> 'system')
+               AND NOT bool_or(e.state = 'shipped')) l ON true
+        LEFT JOIN LATERAL (SELECT max(s.on_hand - later) AS highest FROM (
+            SELECT COALESCE(sum(sum(e.amount)) OVER (ORDER BY e.recorded_at DESC
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS later
+            FROM stock_entry e WHERE e.patient_id = s.patient_id AND e.gtin = s.gtin
+              AND e.occurred_at >= s.since AND e.recorded_at > l.cancelled_at
+            GROUP BY e.recorded_at) t) h ON true
         ORDER BY s.patient_id, s.gtin""",
         [{"patient_id": patient_id, "gtin": gtin} for patient_id, gtin in holdings],
         now=now,

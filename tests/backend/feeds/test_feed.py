@@ -114,6 +114,19 @@ def test_what_is_only_proposed_or_not_agreed_to_is_not_told(
     assert count(session, "feed_row") == 0
 
 
+def test_what_was_only_ever_proposed_is_not_told_when_it_is_cancelled(
+    session: Session, world: World
+) -> None:
+    execute(session, "UPDATE product SET controlled = true")
+    order = an_order(session, world)
+    whose = world.patient_id, order.reorder_id
+
+    order = step(session, *whose, "cancelled", actor=SYSTEM, now=NOW)
+
+    assert not publish(session, order, now=NOW)
+    assert count(session, "feed_row") == 0
+
+
 def test_a_consent_withdrawn_ends_the_feed_and_leaves_what_was_told(
     session: Session, world: World
 ) -> None:
@@ -126,6 +139,23 @@ def test_a_consent_withdrawn_ends_the_feed_and_leaves_what_was_told(
 
     told = rows(session, reader_of(world.manufacturer))
     assert [row["state"] for row in told] == ["placed"]
+
+
+def test_an_order_called_off_after_a_withdrawal_is_told_bare_to_who_knew_of_it(
+    session: Session, world: World
+) -> None:
+    order = an_order(session, world)
+    publish(session, order, now=NOW)
+    execute(session, "UPDATE consent SET until = :now", now=NOW)
+
+    whose = world.patient_id, order.reorder_id
+    order = step(session, *whose, "cancelled", actor=SYSTEM, now=NOW)
+    assert publish(session, order, now=NOW)
+    assert not publish(session, order, now=NOW)
+
+    last = rows(session, reader_of(world.manufacturer))[-1]
+    assert set(last) == {"cursor", "recorded_at", "reorder_id", "state"}
+    assert last["state"] == "cancelled"
 
 
 def test_another_manufacturer_sees_nothing_and_others_are_refused(

@@ -1,5 +1,7 @@
 """Signing in, by function with a hand-moved clock: sessions, lockout, passwords."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -16,8 +18,11 @@ from backend.people.attempts import (
     LONGEST_WAIT,
     Guard,
     TooManyAttempts,
+    blame,
+    by_name,
     by_network,
     charge,
+    forgive,
     network,
 )
 from backend.people.sessions import IDLE, LONGEST, SEEN_EVERY, find_session
@@ -35,6 +40,7 @@ from tests.builders import a_clinic, a_clinician, an_account
 
 REAL = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 RIGHT = "correct horse battery"
 pytestmark = pytest.mark.usefixtures("account")
 
@@ -167,12 +173,14 @@ def test_a_name_nobody_has_costs_as_much_work() -> None:
     assert not passwords.fits(None, RIGHT)
 
 
-def fail_elsewhere(times: int, address: str = "192.0.2.7") -> None:
+def fail_elsewhere(
+    times: int, address: str = "192.0.2.7", *, real: datetime = REAL
+) -> None:
     """Count failures of a network at other names, without hashing for each."""
-    guard = by_network("sign-in", address, free=TRIES_A_NETWORK)
+    guard = by_network("sign-in", address, free=TRIES_A_NETWORK, at_once=8)
     for _ in range(times):
         with transaction() as session:
-            charge(session, [guard], real=REAL)
+            charge(session, [guard], real=real)
 
 
 def test_a_network_that_tries_many_names_has_to_wait_another_has_not() -> None:
@@ -203,6 +211,70 @@ def test_old_failures_are_forgotten() -> None:
     with pytest.raises(WrongPassword):
         enter("wrong", real=later)
     assert known(enter(real=later), later)
+
+
+def test_right_tries_do_not_keep_old_failures_of_a_network_alive() -> None:
+    fail_elsewhere(TRIES_A_NETWORK - 1)
+    for n in range(1, 5):
+        enter(real=REAL + n * HOUR * 12)
+    later = REAL + 49 * HOUR
+    with pytest.raises(WrongPassword):
+        enter("wrong", real=later)
+    assert known(enter(real=later), later)
+
+
+def test_a_typo_a_day_never_locks_a_ward() -> None:
+    slips = [REAL + day * 23 * HOUR for day in range(2 * TRIES_A_NETWORK)]
+    for real in slips:
+        fail_elsewhere(1, real=real)
+    assert known(enter(real=slips[-1]), slips[-1])
+
+
+def test_while_a_try_is_judged_a_colleague_gets_in() -> None:
+    fail_elsewhere(TRIES_A_NETWORK)  # the last of them is not answered yet
+    assert known(enter(), REAL)
+
+
+def test_a_right_try_does_not_lift_the_wait_for_somebody_elses_wrong_one() -> None:
+    fail_elsewhere(TRIES_A_NETWORK - 1)
+    net = by_network("sign-in", "192.0.2.7", free=TRIES_A_NETWORK, at_once=8)
+    with transaction() as session:
+        began = charge(session, [net], real=REAL)
+    with pytest.raises(WrongPassword):
+        enter("wrong", login="name")
+    with transaction() as session:
+        forgive(session, wholly=[], once=[net], began=began)
+    with pytest.raises(TooManyAttempts):
+        enter()
+
+
+def test_guesses_at_the_same_moment_are_few_however_many_names_they_try() -> None:
+    def judged() -> Iterator[bool]:
+        net = by_network("sign-in", "192.0.2.7", free=TRIES_A_NETWORK, at_once=8)
+        for n in range(100):
+            name = by_name("sign-in", str(n), free=TRIES_A_NAME)
+            with suppress(TooManyAttempts), transaction() as session:
+                charge(session, [name, net], real=REAL)
+                yield True
+
+    assert len(list(judged())) == TRIES_A_NETWORK + 8
+
+
+def test_who_guesses_for_days_gets_one_try_in_a_quarter_of_an_hour() -> None:
+    net = by_network("sign-in", "192.0.2.7", free=TRIES_A_NETWORK, at_once=8)
+    real, tries = REAL, 0
+    while real < REAL + 48 * HOUR:
+        try:
+            with transaction() as session:
+                charge(session, [net], real=real)
+        except TooManyAttempts as refused:
+            real += timedelta(seconds=refused.retry_after)
+        else:
+            tries += 1
+            with transaction() as session:
+                blame(session, [net], real=real)
+
+    assert tries <= TRIES_A_NETWORK + 10 + 2 * 96
 
 
 def test_the_wait_has_an_end() -> None:

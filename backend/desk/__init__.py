@@ -1,0 +1,1 @@
+"""What the desk does for a patient who calls, with all that follows from it."""

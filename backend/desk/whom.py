@@ -1,0 +1,86 @@
+"""Whom a command means: the operator, and the patient and others of their clinic."""
+
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from backend.audit.record import Actor
+from backend.errors import NotFound, Unprocessable
+from backend.people.accounts import find_account
+from backend.people.consent import PURPOSES
+from backend.people.hold import hold
+from backend.people.identifiers import Identifier, find
+from backend.people.register import of_clinic
+from backend.people.tables import Account, Clinician, Organization
+
+
+def operator(session: Session, login: str) -> tuple[Actor, UUID]:
+    """Return who acts, and of which clinic; raises NotFound for anybody else."""
+    found = find_account(session, login)
+    if (
+        found is None
+        or found.role != "operator"
+        or found.disabled_at is not None
+        or found.clinic_id is None
+    ):
+        raise NotFound(f"No operator signs in as {login}.")
+    return Actor(found.role, found.account_id, found.clinic_id), found.clinic_id
+
+
+def patient(session: Session, named: str, clinic_id: UUID) -> UUID:
+    """Return a patient of the clinic by id or SYSTEM=NUMBER, held; raises NotFound."""
+    found = _uuid(named)
+    if found is None:
+        system, _, value = named.rpartition("=")
+        found = find(session, clinic_id, Identifier(system, value))
+    theirs = of_clinic(session, clinic_id, [found] if found else [])
+    if found is None or found not in hold(session, theirs):
+        raise NotFound(f"No patient of this clinic is {named}.")
+    return found
+
+
+def recipient(
+    session: Session, purpose: str, named: str | None, clinic_id: UUID
+) -> UUID:
+    """Return who is allowed something: the clinic, or the manufacturer so named.
+
+    By name, GLN or id. Raises Unprocessable for a purpose that nobody defined.
+    """
+    if purpose not in PURPOSES:
+        raise Unprocessable(f"A purpose is one of {', '.join(PURPOSES)}.")
+    if purpose in ("care", "reminders"):
+        return clinic_id
+    if named is None:
+        raise Unprocessable(f"Name the manufacturer of {purpose} with --to.")
+    lowered = func.lower(col(Organization.name)) == named.strip().lower()
+    by_id = col(Organization.organization_id) == _uuid(named)
+    wanted = lowered | (col(Organization.gln) == named.strip()) | by_id
+    found = session.exec(select(Organization.organization_id).where(wanted)).all()
+    if len(found) != 1:
+        many = "Several manufacturers are" if found else "No manufacturer is"
+        raise NotFound(f"{many} called {named}.")
+    return found[0]
+
+
+def clinician(session: Session, named: str, clinic_id: UUID) -> UUID:
+    """Return a clinician of the clinic by sign-in name or id; raises NotFound."""
+    account: Account | None = find_account(session, named)
+    wanted = account.subject_id if account else _uuid(named)
+    found = session.exec(
+        select(Clinician.clinician_id).where(
+            col(Clinician.clinician_id) == wanted,
+            col(Clinician.clinic_id) == clinic_id,
+            col(Clinician.role) == "clinician",
+        )
+    ).one_or_none()
+    if found is None:
+        raise NotFound(f"No clinician of this clinic is {named}.")
+    return found
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None
