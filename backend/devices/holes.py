@@ -61,7 +61,8 @@ def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
     rows = fetch(
         session,
         """SELECT e.device_id, e.epoch, e.sequence AS first, e.occurred_at,
-            COALESCE(CAST(e.detail ->> 'to' AS bigint), e.sequence) AS last,
+            COALESCE(CASE e.kind WHEN 'gap' THEN CAST(e.detail ->> 'to' AS bigint) END,
+                e.sequence) AS last,
             CAST(e.detail ->> 'since' AS timestamptz) AS since, e.recorded_at
         FROM device_event e
         WHERE e.device_id = ANY(:ids) AND e.kind IN ('gap', 'quarantine', 'conflict')

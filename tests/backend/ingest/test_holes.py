@@ -267,3 +267,37 @@ def test_a_gap_after_a_reset_is_sought_among_the_new_numbers(
         "missed",
         "on_time",
     ]
+
+
+@pytest.mark.parametrize("since", ["never", (NOW + 99 * DAY).isoformat(), None])
+def test_a_sender_never_says_since_when_records_are_lost(
+    session: Session, world: World, since: str | None
+) -> None:
+    gap = a_gap(world, 2, 8)
+    gap["detail"] |= {"since": since}
+    records = [opening(world, 1, ON_MONDAY), opening(world, 9, ON_FRIDAY)]
+    send(session, world, records, now=NOW)
+
+    tell(session, world, [gap, heard(world, 9, NOW)], now=NOW)
+
+    assert words(session, world)[1:4] == ["unknown"] * 3
+
+
+def test_a_gap_that_a_record_tells_of_is_where_its_numbers_are(
+    session: Session, world: World
+) -> None:
+    records = [opening(world, 1, ON_MONDAY), opening(world, 4, eight(DAYS[2]))]
+    send(session, world, records, now=NOW)
+    told = opening(world, 9, ON_FRIDAY)
+    record = {name: told[name] for name in ("epoch", "sequence", "payload_hash")}
+    gap = a_gap(world, 2, 3) | {"record": record}
+
+    tell(session, world, [gap, heard(world, 9, NOW)], now=NOW)
+
+    assert words(session, world) == [
+        "on_time",
+        "unknown",
+        "on_time",
+        "missed",
+        "missed",
+    ]
