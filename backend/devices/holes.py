@@ -1,7 +1,8 @@
 """Spans in which a device's silence says nothing, though it was heard afterwards.
 
-Records that its memory lost, and records of which nobody can say when they were made:
-a dose may be among them. They lie between the records before and behind them.
+Records that its memory lost, also by a reset, and records of which nobody can say when
+they were made: a dose may be among them. They lie between the records before and behind
+them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -49,8 +50,7 @@ class _Run:
 
     def hole(self, before: datetime | None, behind: datetime | None) -> Hole:
         start = max(self.since, before or BEGINNING)
-        until = min(self.told_at, behind or self.told_at)
-        return Hole(self.device_id, start, max(until, start) + INSTANT)
+        return _until_known(self.device_id, start, behind, self.told_at)
 
 
 def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
@@ -79,7 +79,29 @@ def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
         if (at := row["occurred_at"]) is not None
     }
     undated = (row for row in rows if row["occurred_at"] is None)
-    return frozenset(dated | _between(session, _runs(undated)))
+    wiped = _wiped(session, device_ids)
+    return frozenset(dated | _between(session, _runs(undated)) | wiped)
+
+
+def _until_known(
+    device_id: UUID, start: datetime, behind: datetime | None, told_at: datetime
+) -> Hole:
+    """The hole up to the record behind it, or until we learned of it."""
+    until = min(told_at, behind or told_at)
+    return Hole(device_id, start, max(until, start) + INSTANT)
+
+
+def _wiped(session: Session, device_ids: Collection[UUID]) -> set[Hole]:
+    """What a reset may have wiped: from the last old record to the first new one.
+
+    Never from when the device was last heard: an emptied box is heard too.
+    """
+    return {
+        _until_known(
+            row["device_id"], row["before"] or BEGINNING, row["behind"], row["told_at"]
+        )
+        for row in fetch(session, RESETS, ids=list(device_ids))
+    }
 
 
 def _runs(rows: Iterable[RowMapping]) -> list[_Run]:
@@ -166,4 +188,27 @@ LEFT JOIN LATERAL (SELECT near.at FROM known k CROSS JOIN LATERAL (
           AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
         ORDER BY d.sequence LIMIT 1) near
     WHERE k.i = w.i ORDER BY near.sequence LIMIT 1) behind ON true
+"""
+
+# A bridge that has not noticed the reset may name new records by the old epoch: they
+# are numbered behind the last one that was known when the new epoch was opened.
+RESETS = """
+SELECT b.device_id, b.opened_at AS told_at, before.at AS before, behind.at AS behind
+FROM device_epoch b
+LEFT JOIN LATERAL (SELECT CAST(d.item ->> 'occurred_at' AS timestamptz) AS at
+    FROM device_record d
+    WHERE d.device_id = b.device_id AND d.epoch < b.epoch
+      AND (b.after_epoch IS NULL
+        OR (d.epoch, d.sequence) <= (b.after_epoch, b.after_sequence))
+      AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
+    ORDER BY d.epoch DESC, d.sequence DESC LIMIT 1) before ON true
+LEFT JOIN LATERAL (SELECT CAST(d.item ->> 'occurred_at' AS timestamptz) AS at
+    FROM device_record d
+    WHERE d.device_id = b.device_id AND d.epoch >= b.epoch
+      AND d.epoch < COALESCE((SELECT min(next.epoch) FROM device_epoch next
+        WHERE next.device_id = b.device_id AND next.epoch > b.epoch
+          AND next.reason IN ('reset', 'unknown')), 2147483647)
+      AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
+    ORDER BY d.epoch, d.sequence LIMIT 1) behind ON true
+WHERE b.device_id = ANY(:ids) AND b.reason IN ('reset', 'unknown')
 """

@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
 from backend.devices.epochs import open_epoch
+from backend.ingest.renumber import renumber
 from tests import builders
 from tests.backend.ingest.world import (
     DAY,
@@ -301,3 +302,82 @@ def test_a_gap_that_a_record_tells_of_is_where_its_numbers_are(
         "missed",
         "missed",
     ]
+
+
+def reset(session: Session, world: World, *, now: datetime, reason: str) -> int:
+    device = world.device_id
+    return renumber(session, device, after=(1, 1), reason=reason, now=now)
+
+
+@pytest.mark.parametrize("reason", ["reset", "unknown"])
+@pytest.mark.parametrize("order", ["heard first", "reset first"])
+def test_doses_between_the_last_old_number_and_the_first_new_one_are_unknown(
+    session: Session, world: World, reason: str, order: str
+) -> None:
+    """A factory reset wipes what nobody had fetched, and an emptied box is heard too.
+
+    Heard on Monday, out of reach on Tuesday and Wednesday, reset on Thursday.
+    """
+    evening = ON_MONDAY + 10 * HOUR
+    send(session, world, [opening(world, 1, ON_MONDAY)], now=evening)
+    tell(session, world, [heard(world, 1, evening)], now=evening)
+    now = eight(DAYS[3]) + 10 * HOUR
+    if order == "heard first":
+        tell(session, world, [heard(world, 0, now)], now=now)
+        assert words(session, world)[1:4] == ["missed"] * 3
+
+    epoch = reset(session, world, now=now, reason=reason)
+    new = opening(world, 1, eight(DAYS[3]), epoch=epoch)
+    send(session, world, [new], now=now)
+    tell(session, world, [heard(world, 1, NOW)], now=NOW)
+
+    assert words(session, world) == [
+        "on_time",
+        "unknown",
+        "unknown",
+        "on_time",
+        "missed",
+    ]
+
+
+def test_a_reset_without_a_new_record_leaves_a_hole_until_it_was_noticed(
+    session: Session, world: World
+) -> None:
+    send(session, world, [opening(world, 1, ON_MONDAY)], now=NOW)
+    wednesday = eight(DAYS[2]) + HOUR
+
+    epoch = reset(session, world, now=wednesday, reason="reset")
+    tell(session, world, [heard(world, 0, NOW)], now=NOW)
+
+    assert reset(session, world, now=NOW, reason="reset") == epoch
+    assert words(session, world) == [
+        "on_time",
+        "unknown",
+        "unknown",
+        "missed",
+        "missed",
+    ]
+
+
+def test_numbers_that_another_bridge_gave_the_old_name_end_no_hole_sooner(
+    session: Session, world: World
+) -> None:
+    """It had not noticed the reset; what was lost lay before these records."""
+    send(session, world, [opening(world, 1, ON_MONDAY)], now=NOW)
+    send(session, world, [opening(world, 5, eight(DAYS[3]))], now=NOW)
+
+    epoch = reset(session, world, now=NOW, reason="reset")
+    new = opening(world, 4, eight(DAYS[3]) - HOUR, epoch=epoch)
+    send(session, world, [new], now=NOW)
+    tell(session, world, [heard(world, 5, NOW)], now=NOW)
+
+    assert words(session, world)[:3] == ["on_time", "unknown", "unknown"]
+
+
+def test_a_clock_that_was_set_lost_no_record(session: Session, world: World) -> None:
+    send(session, world, [opening(world, 1, ON_MONDAY)], now=NOW)
+
+    reset(session, world, now=NOW, reason="clock_set")
+    tell(session, world, [heard(world, 1, NOW)], now=NOW)
+
+    assert words(session, world) == ["on_time", *["missed"] * 4]
