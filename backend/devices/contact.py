@@ -43,7 +43,8 @@ def note(
     """Store what is new and return its (device_id, event_id).
 
     Of records that may hide a dose it is kept since when they were made: when the
-    device had last been heard and had none of them. That is ours to say, no sender's.
+    device had last been heard and had none of them, which of a number that came again
+    is always so. That is ours to say, no sender's.
     """
     if not happenings:
         return set()
@@ -60,7 +61,8 @@ def note(
                   epoch int, sequence bigint, detail jsonb)
         LEFT JOIN device_contact c ON c.device_id = r.device_id
             AND r.kind IN ('gap', 'quarantine', 'conflict')
-            AND (c.epoch <= r.epoch OR r.kind = 'gap') AND c.sequence < r.sequence
+            AND (r.kind = 'conflict' OR c.sequence < r.sequence
+                AND (c.epoch <= r.epoch OR r.kind = 'gap'))
         ON CONFLICT DO NOTHING
         RETURNING device_id, event_id""",
         [

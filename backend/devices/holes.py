@@ -60,7 +60,7 @@ def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
     """
     rows = fetch(
         session,
-        """SELECT e.device_id, e.epoch, e.sequence AS first, e.occurred_at,
+        """SELECT e.device_id, e.kind, e.epoch, e.sequence AS first, e.occurred_at,
             COALESCE(CASE e.kind WHEN 'gap' THEN CAST(e.detail ->> 'to' AS bigint) END,
                 e.sequence) AS last,
             CAST(e.detail ->> 'since' AS timestamptz) AS since, e.recorded_at
@@ -78,9 +78,12 @@ def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
         for row in rows
         if (at := row["occurred_at"]) is not None
     }
-    undated = (row for row in rows if row["occurred_at"] is None)
-    wiped = _wiped(session, device_ids)
-    return frozenset(dated | _between(session, _runs(undated)) | wiped)
+    undated = [row for row in rows if row["occurred_at"] is None]
+    runs = _runs(row for row in undated if row["kind"] != "conflict")
+    spans = [*fetch(session, RESETS, ids=list(device_ids))]
+    if any(row["kind"] == "conflict" for row in undated):
+        spans += fetch(session, CLASHES, ids=list(device_ids))
+    return frozenset(dated | _between(session, runs) | {_span(row) for row in spans})
 
 
 def _until_known(
@@ -91,17 +94,10 @@ def _until_known(
     return Hole(device_id, start, max(until, start) + INSTANT)
 
 
-def _wiped(session: Session, device_ids: Collection[UUID]) -> set[Hole]:
-    """What a reset may have wiped: from the last old record to the first new one.
-
-    Never from when the device was last heard: an emptied box is heard too.
-    """
-    return {
-        _until_known(
-            row["device_id"], row["before"] or BEGINNING, row["behind"], row["told_at"]
-        )
-        for row in fetch(session, RESETS, ids=list(device_ids))
-    }
+def _span(row: RowMapping) -> Hole:
+    return _until_known(
+        row["device_id"], row["before"] or BEGINNING, row["behind"], row["told_at"]
+    )
 
 
 def _runs(rows: Iterable[RowMapping]) -> list[_Run]:
@@ -190,8 +186,10 @@ LEFT JOIN LATERAL (SELECT near.at FROM known k CROSS JOIN LATERAL (
     WHERE k.i = w.i ORDER BY near.sequence LIMIT 1) behind ON true
 """
 
-# A bridge that has not noticed the reset may name new records by the old epoch: they
-# are numbered behind the last one that was known when the new epoch was opened.
+# What a reset may have wiped: from the last old record to the first new one. Not from
+# when the device was last heard, for an emptied box is heard too. A bridge that has not
+# noticed it may name new records by the old epoch: they are numbered behind the last
+# one that was known when the new epoch was opened.
 RESETS = """
 SELECT b.device_id, b.opened_at AS told_at, before.at AS before, behind.at AS behind
 FROM device_epoch b
@@ -211,4 +209,21 @@ LEFT JOIN LATERAL (SELECT CAST(d.item ->> 'occurred_at' AS timestamptz) AS at
       AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
     ORDER BY d.epoch, d.sequence LIMIT 1) behind ON true
 WHERE b.device_id = ANY(:ids) AND b.reason IN ('reset', 'unknown')
+"""
+
+# An undated record with a number that is another's: the numbers about it say nothing of
+# when it was made, nor do records that came with it or later.
+CLASHES = """
+SELECT e.device_id, e.recorded_at AS told_at, CAST(NULL AS timestamptz) AS behind,
+    COALESCE(CAST(e.detail ->> 'since' AS timestamptz), before.at) AS before
+FROM device_event e
+JOIN device_conflict c ON c.device_id = e.device_id AND c.epoch = e.epoch
+    AND c.sequence = e.sequence
+    AND encode(c.payload_hash, 'hex') = e.detail ->> 'payload_hash'
+LEFT JOIN LATERAL (SELECT CAST(d.item ->> 'occurred_at' AS timestamptz) AS at
+    FROM device_record d
+    WHERE d.device_id = e.device_id AND d.received_at < c.received_at
+      AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
+    ORDER BY d.epoch DESC, d.sequence DESC LIMIT 1) before ON true
+WHERE e.device_id = ANY(:ids) AND e.kind = 'conflict' AND e.occurred_at IS NULL
 """

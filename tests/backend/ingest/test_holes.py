@@ -381,3 +381,33 @@ def test_a_clock_that_was_set_lost_no_record(session: Session, world: World) -> 
     tell(session, world, [heard(world, 1, NOW)], now=NOW)
 
     assert words(session, world) == ["on_time", *["missed"] * 4]
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ("heard", ["missed", "missed", "unknown", "missed", "missed"]),
+        ("recorded", ["on_time", "unknown", "unknown", "missed", "missed"]),
+    ],
+)
+def test_an_undated_record_with_an_old_number_was_made_since_the_box_was_heard(
+    session: Session, world: World, before: str, wanted: list[str]
+) -> None:
+    """A new battery: clock and numbering began again, and what it clashes with is old.
+
+    Of a box that was never heard: since its last record.
+    """
+    in_january = [opening(world, n, ON_MONDAY + (n - 50) * DAY) for n in range(1, 10)]
+    send(session, world, in_january, now=NOW)
+    tuesday, wednesday = eight(DAYS[1]) + 5 * HOUR, eight(DAYS[2]) + 5 * HOUR
+    if before == "heard":
+        tell(session, world, [heard(world, 9, tuesday)], now=tuesday)
+    else:
+        send(session, world, [opening(world, 10, ON_MONDAY)], now=tuesday)
+
+    batch = [opening(world, 5, None), opening(world, 11, wednesday)]
+    verdicts = send(session, world, batch, now=wednesday)
+    tell(session, world, [heard(world, 9, NOW)], now=NOW)
+
+    assert verdicts[0].reason == "conflict"
+    assert words(session, world) == wanted
