@@ -5,18 +5,20 @@ they were made: a dose may be among them. They lie between the records before an
 them.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping
 from sqlmodel import Session
 
 from backend.database.sets import fetch
 
 INSTANT = timedelta(microseconds=1)
 BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+Row = Mapping[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class _Run:
     since: datetime
     told_at: datetime
 
-    def goes_on(self, row: RowMapping) -> bool:
+    def goes_on(self, row: Row) -> bool:
         """Whether another record without a time follows at once."""
         same = (self.device_id, self.epoch) == (row["device_id"], row["epoch"])
         return same and row["first"] <= self.last + 1
@@ -63,6 +65,7 @@ def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
         """SELECT e.device_id, e.kind, e.epoch, e.sequence AS first, e.occurred_at,
             COALESCE(CASE e.kind WHEN 'gap' THEN CAST(e.detail ->> 'to' AS bigint) END,
                 e.sequence) AS last,
+            e.kind = 'gap' AND e.detail ->> 'to' IS NOT NULL AS lost,
             CAST(e.detail ->> 'since' AS timestamptz) AS since, e.recorded_at
         FROM device_event e
         WHERE e.device_id = ANY(:ids) AND e.kind IN ('gap', 'quarantine', 'conflict')
@@ -79,7 +82,9 @@ def holes(session: Session, device_ids: Collection[UUID]) -> frozenset[Hole]:
         if (at := row["occurred_at"]) is not None
     }
     undated = [row for row in rows if row["occurred_at"] is None]
-    runs = _runs(row for row in undated if row["kind"] != "conflict")
+    lost = _still_lost(session, [row for row in undated if row["lost"]])
+    others = (row for row in undated if row["kind"] != "conflict" and not row["lost"])
+    runs = _runs(sorted([*lost, *others], key=_place))
     spans = [*fetch(session, RESETS, ids=list(device_ids))]
     if any(row["kind"] == "conflict" for row in undated):
         spans += fetch(session, CLASHES, ids=list(device_ids))
@@ -94,13 +99,30 @@ def _until_known(
     return Hole(device_id, start, max(until, start) + INSTANT)
 
 
-def _span(row: RowMapping) -> Hole:
+def _span(row: Row) -> Hole:
     return _until_known(
         row["device_id"], row["before"] or BEGINNING, row["behind"], row["told_at"]
     )
 
 
-def _runs(rows: Iterable[RowMapping]) -> list[_Run]:
+def _still_lost(session: Session, gaps: Sequence[Row]) -> list[Row]:
+    """The parts of gaps of which no record is stored: another bridge may have one."""
+    if not gaps:
+        return []
+    found = fetch(session, MISSING, _ranges(gaps))
+    return [{**gaps[int(row["i"])], **row} for row in found]
+
+
+def _ranges(rows: Sequence[Row]) -> list[dict[str, object]]:
+    names = "device_id", "epoch", "first", "last"
+    return [{"i": i, **{n: row[n] for n in names}} for i, row in enumerate(rows)]
+
+
+def _place(row: Row) -> tuple[UUID, int, int]:
+    return row["device_id"], row["epoch"], row["first"]
+
+
+def _runs(rows: Iterable[Row]) -> list[_Run]:
     runs: list[_Run] = []
     for row in rows:
         last = runs[-1] if runs else None
@@ -130,24 +152,14 @@ def _between(session: Session, runs: Sequence[_Run]) -> set[Hole]:
     """
     if not runs:
         return set()
-    items = [
-        {
-            "i": i,
-            "device_id": run.device_id,
-            "epoch": run.epoch,
-            "first": run.first,
-            "last": run.last,
-        }
-        for i, run in enumerate(runs)
-    ]
     found: set[Hole] = set()
-    for row in fetch(session, NEIGHBOURS, items):
+    for row in fetch(session, NEIGHBOURS, _ranges([asdict(run) for run in runs])):
         run = runs[int(row["i"])]
         found.add(run.hole(row["before"], row["behind"]))
     return found
 
 
-NEIGHBOURS = """
+NUMBERING = """
 WITH RECURSIVE wanted AS (
     SELECT r.*, COALESCE((SELECT max(e.epoch) FROM device_epoch e
         WHERE e.device_id = r.device_id AND e.epoch <= r.epoch
@@ -164,6 +176,20 @@ known AS (  -- the epochs that there are, each by one look into the index
     SELECT i, (SELECT min(d.epoch) FROM device_record d
         WHERE d.device_id = w.device_id AND d.epoch > k.epoch AND d.epoch < w.ended)
     FROM known k JOIN wanted w USING (i) WHERE k.epoch IS NOT NULL)
+"""
+MISSING = f"""{NUMBERING}
+SELECT i, sequence + 1 AS first, next - 1 AS last FROM (
+    SELECT i, sequence,
+        lead(sequence, 1, behind) OVER (PARTITION BY i ORDER BY sequence) AS next
+    FROM (SELECT w.i, w.first - 1 AS sequence, w.last + 1 AS behind FROM wanted w
+        UNION
+        SELECT w.i, d.sequence, w.last + 1
+        FROM wanted w JOIN known k USING (i) JOIN device_record d
+            ON d.device_id = w.device_id AND d.epoch = k.epoch
+            AND d.sequence BETWEEN w.first AND w.last) stored) t
+WHERE next > sequence + 1
+"""  # noqa: S608 (all of it is ours)
+NEIGHBOURS = f"""{NUMBERING}
 SELECT w.i, behind.at AS behind, COALESCE(before.at, (
     SELECT CAST(d.item ->> 'occurred_at' AS timestamptz) FROM device_record d
     WHERE d.device_id = w.device_id AND d.epoch < w.began
@@ -184,7 +210,7 @@ LEFT JOIN LATERAL (SELECT near.at FROM known k CROSS JOIN LATERAL (
           AND d.status <> 'quarantined' AND d.item ->> 'occurred_at' IS NOT NULL
         ORDER BY d.sequence LIMIT 1) near
     WHERE k.i = w.i ORDER BY near.sequence LIMIT 1) behind ON true
-"""
+"""  # noqa: S608 (all of it is ours)
 
 # What a reset may have wiped: from the last old record to the first new one. Not from
 # when the device was last heard, for an emptied box is heard too. A bridge that has not

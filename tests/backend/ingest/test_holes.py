@@ -1,58 +1,38 @@
 """Where a device's memory has a hole, silence is no evidence: unknown, never missed."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
-from backend.devices.epochs import open_epoch
-from backend.ingest.renumber import renumber
 from tests import builders
+from tests.backend.ingest.week import (
+    DAYS,
+    HOUR,
+    NOW,
+    ON_FRIDAY,
+    ON_MONDAY,
+    a_gap,
+    a_week,
+    words,
+)
 from tests.backend.ingest.world import (
     DAY,
-    MONDAY,
     World,
-    a_world,
     count,
-    doses_at_eight,
     eight,
     heard,
-    labels,
     opening,
     send,
     tell,
 )
 
-HOUR = timedelta(hours=1)
-DAYS = [MONDAY + n * DAY for n in range(5)]
-NOW = eight(DAYS[-1]) + 10 * HOUR
-
 
 @pytest.fixture
 def world(session: Session) -> World:
-    made = a_world(session)
-    doses_at_eight(session, made, days=5)
-    return made
-
-
-def a_gap(world: World, first: int, last: int) -> dict[str, Any]:
-    return {
-        "device_id": str(world.device_id),
-        "id": f"gap:{first}",
-        "kind": "gap",
-        "occurred_at": NOW.isoformat(),
-        "detail": {"from": first, "to": last},
-    }
-
-
-def words(session: Session, world: World) -> list[str]:
-    found = labels(session, world)
-    return [found[f"{day}T08:00"] for day in DAYS]
-
-
-ON_MONDAY, ON_FRIDAY = (eight(DAYS[0]), eight(DAYS[-1]))
+    return a_week(session)
 
 
 def test_doses_in_the_time_of_lost_records_are_unknown(
@@ -251,25 +231,6 @@ def test_what_was_heard_before_an_undated_record_came_stays_missed(
     assert words(session, world) == ["missed", "missed", *["unknown"] * 3]
 
 
-def test_a_gap_after_a_reset_is_sought_among_the_new_numbers(
-    session: Session, world: World
-) -> None:
-    send(session, world, [opening(world, 5, ON_MONDAY)], now=NOW)
-    epoch = open_epoch(session, world.device_id, after=(1, 5), reason="reset", now=NOW)
-    tell(session, world, [a_gap(world, 1, 3)], now=NOW)
-    new = opening(world, 4, eight(DAYS[2]), epoch=epoch)
-    send(session, world, [new, opening(world, 6, ON_FRIDAY, epoch=epoch)], now=NOW)
-    tell(session, world, [heard(world, 5, NOW)], now=NOW)
-
-    assert words(session, world) == [
-        "on_time",
-        "unknown",
-        "on_time",
-        "missed",
-        "on_time",
-    ]
-
-
 @pytest.mark.parametrize("since", ["never", (NOW + 99 * DAY).isoformat(), None])
 def test_a_sender_never_says_since_when_records_are_lost(
     session: Session, world: World, since: str | None
@@ -302,112 +263,3 @@ def test_a_gap_that_a_record_tells_of_is_where_its_numbers_are(
         "missed",
         "missed",
     ]
-
-
-def reset(session: Session, world: World, *, now: datetime, reason: str) -> int:
-    device = world.device_id
-    return renumber(session, device, after=(1, 1), reason=reason, now=now)
-
-
-@pytest.mark.parametrize("reason", ["reset", "unknown"])
-@pytest.mark.parametrize("order", ["heard first", "reset first"])
-def test_doses_between_the_last_old_number_and_the_first_new_one_are_unknown(
-    session: Session, world: World, reason: str, order: str
-) -> None:
-    """A factory reset wipes what nobody had fetched, and an emptied box is heard too.
-
-    Heard on Monday, out of reach on Tuesday and Wednesday, reset on Thursday.
-    """
-    evening = ON_MONDAY + 10 * HOUR
-    send(session, world, [opening(world, 1, ON_MONDAY)], now=evening)
-    tell(session, world, [heard(world, 1, evening)], now=evening)
-    now = eight(DAYS[3]) + 10 * HOUR
-    if order == "heard first":
-        tell(session, world, [heard(world, 0, now)], now=now)
-        assert words(session, world)[1:4] == ["missed"] * 3
-
-    epoch = reset(session, world, now=now, reason=reason)
-    new = opening(world, 1, eight(DAYS[3]), epoch=epoch)
-    send(session, world, [new], now=now)
-    tell(session, world, [heard(world, 1, NOW)], now=NOW)
-
-    assert words(session, world) == [
-        "on_time",
-        "unknown",
-        "unknown",
-        "on_time",
-        "missed",
-    ]
-
-
-def test_a_reset_without_a_new_record_leaves_a_hole_until_it_was_noticed(
-    session: Session, world: World
-) -> None:
-    send(session, world, [opening(world, 1, ON_MONDAY)], now=NOW)
-    wednesday = eight(DAYS[2]) + HOUR
-
-    epoch = reset(session, world, now=wednesday, reason="reset")
-    tell(session, world, [heard(world, 0, NOW)], now=NOW)
-
-    assert reset(session, world, now=NOW, reason="reset") == epoch
-    assert words(session, world) == [
-        "on_time",
-        "unknown",
-        "unknown",
-        "missed",
-        "missed",
-    ]
-
-
-def test_numbers_that_another_bridge_gave_the_old_name_end_no_hole_sooner(
-    session: Session, world: World
-) -> None:
-    """It had not noticed the reset; what was lost lay before these records."""
-    send(session, world, [opening(world, 1, ON_MONDAY)], now=NOW)
-    send(session, world, [opening(world, 5, eight(DAYS[3]))], now=NOW)
-
-    epoch = reset(session, world, now=NOW, reason="reset")
-    new = opening(world, 4, eight(DAYS[3]) - HOUR, epoch=epoch)
-    send(session, world, [new], now=NOW)
-    tell(session, world, [heard(world, 5, NOW)], now=NOW)
-
-    assert words(session, world)[:3] == ["on_time", "unknown", "unknown"]
-
-
-def test_a_clock_that_was_set_lost_no_record(session: Session, world: World) -> None:
-    send(session, world, [opening(world, 1, ON_MONDAY)], now=NOW)
-
-    reset(session, world, now=NOW, reason="clock_set")
-    tell(session, world, [heard(world, 1, NOW)], now=NOW)
-
-    assert words(session, world) == ["on_time", *["missed"] * 4]
-
-
-@pytest.mark.parametrize(
-    ("before", "wanted"),
-    [
-        ("heard", ["missed", "missed", "unknown", "missed", "missed"]),
-        ("recorded", ["on_time", "unknown", "unknown", "missed", "missed"]),
-    ],
-)
-def test_an_undated_record_with_an_old_number_was_made_since_the_box_was_heard(
-    session: Session, world: World, before: str, wanted: list[str]
-) -> None:
-    """A new battery: clock and numbering began again, and what it clashes with is old.
-
-    Of a box that was never heard: since its last record.
-    """
-    in_january = [opening(world, n, ON_MONDAY + (n - 50) * DAY) for n in range(1, 10)]
-    send(session, world, in_january, now=NOW)
-    tuesday, wednesday = eight(DAYS[1]) + 5 * HOUR, eight(DAYS[2]) + 5 * HOUR
-    if before == "heard":
-        tell(session, world, [heard(world, 9, tuesday)], now=tuesday)
-    else:
-        send(session, world, [opening(world, 10, ON_MONDAY)], now=tuesday)
-
-    batch = [opening(world, 5, None), opening(world, 11, wednesday)]
-    verdicts = send(session, world, batch, now=wednesday)
-    tell(session, world, [heard(world, 9, NOW)], now=NOW)
-
-    assert verdicts[0].reason == "conflict"
-    assert words(session, world) == wanted
