@@ -13,6 +13,10 @@ from backend.errors import Conflict, NotFound
 from backend.people.hold import hold
 
 
+class Retired(Conflict):
+    """The device is out of service in a part of that time."""
+
+
 class AlreadyAssigned(Conflict):
     """The compartment serves somebody else in a part of that time."""
 
@@ -46,13 +50,16 @@ def assign(
 ) -> Assignment:
     """Return the new assignment of a compartment to a patient, from since to until.
 
-    Raises NotFound for an unknown device or an erased patient and AlreadyAssigned when
-    the spans overlap.
+    Raises NotFound for an unknown device or an erased patient, Retired for a device
+    that is out of service then and AlreadyAssigned when the spans overlap.
     """
     if not lock(session, [device_id]):
         raise NotFound("There is no such device.", device_id=str(device_id))
     if not hold(session, [patient_id]):
         raise NotFound("There is no such patient.", patient_id=str(patient_id))
+    device = session.get_one(Device, device_id, populate_existing=True)
+    if device.retired_at is not None and (until is None or until > device.retired_at):
+        raise Retired(f"The device is out of service since {device.retired_at:%F}.")
     others = session.exec(
         select(Assignment)
         .where(Assignment.device_id == device_id)
@@ -101,12 +108,13 @@ def lock(
     """Hold these devices until commit and return those that exist (at that clinic).
 
     In order of id, and always before any patient, so that nobody blocks each other.
+    Also those out of service: a box must always be emptiable.
     """
     rows = fetch(
         session,
         "SELECT device_id FROM device WHERE device_id = ANY(:ids) "
         "AND (CAST(:clinic AS uuid) IS NULL OR clinic_id = :clinic) "
-        "AND retired_at IS NULL ORDER BY device_id FOR NO KEY UPDATE",
+        "ORDER BY device_id FOR NO KEY UPDATE",
         ids=sorted(set(device_ids)),
         clinic=clinic_id,
     )
