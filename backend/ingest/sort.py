@@ -80,12 +80,16 @@ def _arrival(read: Read[DoseItem], *, assigned: bool, now: datetime) -> Arrival 
 def as_kept(
     sent: Mapping[str, object], item: DoseItem | EventItem
 ) -> dict[str, object]:
-    """Return what was sent with its time in a form that the database reads too.
+    """Return what was sent, with when and where in a form that the database reads too.
 
     A number of seconds, for example, is an instant for us and an error for it.
     """
-    at = item.occurred_at
-    return {**sent} if at is None else {**sent, "occurred_at": at.isoformat()}
+    kept = {**sent}
+    if item.occurred_at is not None:
+        kept["occurred_at"] = item.occurred_at.isoformat()
+    if isinstance(item, DoseItem) and item.compartment is not None:
+        kept["compartment"] = item.compartment
+    return kept
 
 
 def unreadable(item: Broken) -> Arrival | None:

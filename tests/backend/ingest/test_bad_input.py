@@ -160,6 +160,16 @@ def test_a_time_in_another_form_is_kept_as_one_that_the_database_reads(
     assert [row["at"].isoformat()[:16] for row in rows] == ["2026-03-02T08:03"]
 
 
+def test_a_compartment_in_another_form_is_kept_as_its_number(
+    session: Session, world: World
+) -> None:
+    """Or an erasure would not see whose lid it was."""
+    send(session, world, [opening(world, 1, eight(), compartment="07")], now=NOW)
+
+    rows = fetch(session, "SELECT item ->> 'compartment' AS lid FROM device_record")
+    assert [row["lid"] for row in rows] == ["7"]
+
+
 def an_event(world: World, sequence: int, **changes: object) -> dict[str, Any]:
     """A device event from a stored record."""
     stored = opening(world, sequence, None)
