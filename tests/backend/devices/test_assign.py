@@ -1,14 +1,16 @@
 """Who may be given which device, and what a device that is out of service may send."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
 from sqlmodel import Session
 
 from backend.database.sets import execute
-from backend.devices.assign import Retired, assign
+from backend.devices.assign import OtherClinic, Retired, assign
+from backend.errors import NotFound, Unprocessable
 from backend.ingest.renumber import renumber
 from backend.ingest.vital_items import read
 from backend.ingest.vitals import accept_vitals
@@ -92,3 +94,46 @@ def test_who_had_a_device_before_it_went_out_of_service_can_be_entered_later(
     )
 
     assert made.until == eight()
+
+
+def test_a_device_serves_patients_of_its_clinic_only(
+    session: Session, world: World
+) -> None:
+    elsewhere = builders.a_patient(session, builders.a_clinic(session), phone=None)
+
+    with pytest.raises(OtherClinic):
+        assign(
+            session, world.device_id, elsewhere.patient_id, compartment=1, since=eight()
+        )
+
+
+def test_a_device_serves_a_regimen_of_its_patient_only(
+    session: Session, world: World
+) -> None:
+    """Or its records would be doses of a medicine that the patient does not take."""
+    second = builders.a_patient(session, world.clinic, phone=None)
+    theirs = world.regimen.regimen_id
+
+    for patient_id, regimen_id in (
+        (second.patient_id, theirs),
+        (world.patient_id, uuid4()),
+    ):
+        with pytest.raises(NotFound):
+            assign(
+                session,
+                world.device_id,
+                patient_id,
+                regimen_id=regimen_id,
+                compartment=1,
+                since=eight(),
+            )
+
+
+@pytest.mark.parametrize("until", [eight(), eight() - HOUR])
+def test_an_assignment_ends_after_it_began(
+    session: Session, world: World, until: datetime
+) -> None:
+    device, patient = world.device_id, world.patient_id
+
+    with pytest.raises(Unprocessable):
+        assign(session, device, patient, compartment=1, since=eight(), until=until)
