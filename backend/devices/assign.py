@@ -9,8 +9,16 @@ from sqlmodel import Session, col, select
 
 from backend.database.sets import fetch
 from backend.devices.tables import Assignment, Device
-from backend.errors import Conflict, NotFound
+from backend.errors import Conflict, NotFound, Unprocessable
 from backend.people.hold import hold
+
+
+class Retired(Conflict):
+    """The device is out of service in a part of that time."""
+
+
+class OtherClinic(Conflict):
+    """The device is another clinic's than the patient."""
 
 
 class AlreadyAssigned(Conflict):
@@ -46,13 +54,20 @@ def assign(
 ) -> Assignment:
     """Return the new assignment of a compartment to a patient, from since to until.
 
-    Raises NotFound for an unknown device or an erased patient and AlreadyAssigned when
-    the spans overlap.
+    Raises NotFound for an unknown device, an erased patient or a regimen that is not
+    the patient's, Unprocessable for an empty span, OtherClinic for a device of another
+    clinic, Retired for one that is out of service then and AlreadyAssigned when the
+    spans overlap.
     """
+    if until is not None and until <= since:
+        raise Unprocessable("An assignment ends after it begins.")
     if not lock(session, [device_id]):
         raise NotFound("There is no such device.", device_id=str(device_id))
     if not hold(session, [patient_id]):
         raise NotFound("There is no such patient.", patient_id=str(patient_id))
+    _check_device(session, device_id, patient_id, until)
+    if regimen_id is not None:
+        _check_regimen(session, patient_id, regimen_id)
     others = session.exec(
         select(Assignment)
         .where(Assignment.device_id == device_id)
@@ -101,12 +116,13 @@ def lock(
     """Hold these devices until commit and return those that exist (at that clinic).
 
     In order of id, and always before any patient, so that nobody blocks each other.
+    Also those out of service: a box must always be emptiable.
     """
     rows = fetch(
         session,
         "SELECT device_id FROM device WHERE device_id = ANY(:ids) "
         "AND (CAST(:clinic AS uuid) IS NULL OR clinic_id = :clinic) "
-        "AND retired_at IS NULL ORDER BY device_id FOR NO KEY UPDATE",
+        "ORDER BY device_id FOR NO KEY UPDATE",
         ids=sorted(set(device_ids)),
         clinic=clinic_id,
     )
@@ -193,3 +209,32 @@ def register(
 def _overlap(other: Assignment, since: datetime, until: datetime | None) -> bool:
     starts_before_end = until is None or other.since < until
     return starts_before_end and (other.until is None or since < other.until)
+
+
+def _check_device(
+    session: Session, device_id: UUID, patient_id: UUID, until: datetime | None
+) -> None:
+    found = fetch(
+        session,
+        """SELECT d.retired_at, d.clinic_id = p.clinic_id AS own
+        FROM device d, patient p
+        WHERE d.device_id = :device AND p.patient_id = :patient""",
+        device=device_id,
+        patient=patient_id,
+    )[0]
+    if not found["own"]:
+        raise OtherClinic("The device is not of the patient's clinic.")
+    retired = found["retired_at"]
+    if retired is not None and (until is None or until > retired):
+        raise Retired(f"The device is out of service since {retired:%Y-%m-%d}.")
+
+
+def _check_regimen(session: Session, patient_id: UUID, regimen_id: UUID) -> None:
+    known = fetch(
+        session,
+        "SELECT FROM regimen WHERE patient_id = :patient AND regimen_id = :regimen",
+        patient=patient_id,
+        regimen=regimen_id,
+    )
+    if not known:
+        raise NotFound("The patient has no such regimen.", regimen_id=str(regimen_id))

@@ -43,7 +43,8 @@ def note(
     """Store what is new and return its (device_id, event_id).
 
     Of records that may hide a dose it is kept since when they were made: when the
-    device had last been heard and had none of them.
+    device had last been heard and had none of them, which of a number that came again
+    is always so. That is ours to say, no sender's.
     """
     if not happenings:
         return set()
@@ -52,13 +53,16 @@ def note(
         """INSERT INTO device_event (device_id, event_id, kind, occurred_at,
             recorded_at, epoch, sequence, detail, bridge_id)
         SELECT r.device_id, event_id, kind, occurred_at, :now, r.epoch, r.sequence,
-            CASE WHEN c.heard_until IS NULL THEN detail
-                ELSE detail || jsonb_build_object('since', c.heard_until) END, :bridge
+            CASE WHEN c.heard_until IS NOT NULL
+                    THEN detail || jsonb_build_object('since', c.heard_until)
+                WHEN r.kind IN ('gap', 'quarantine', 'conflict') THEN detail - 'since'
+                ELSE detail END, :bridge
         FROM rows(device_id uuid, event_id text, kind text, occurred_at timestamptz,
                   epoch int, sequence bigint, detail jsonb)
         LEFT JOIN device_contact c ON c.device_id = r.device_id
             AND r.kind IN ('gap', 'quarantine', 'conflict')
-            AND (c.epoch <= r.epoch OR r.kind = 'gap') AND c.sequence < r.sequence
+            AND (r.kind = 'conflict' OR c.sequence < r.sequence
+                AND (c.epoch <= r.epoch OR r.kind = 'gap'))
         ON CONFLICT DO NOTHING
         RETURNING device_id, event_id""",
         [

@@ -8,6 +8,10 @@ from uuid import UUID
 Fact = tuple[UUID, UUID, date]  # patient, regimen, and the day it may change
 
 
+# Of such a dose nobody can say yet whether anything was used.
+OPEN = frozenset({"pending", "late", "unknown"})
+
+
 @dataclass(frozen=True, slots=True)
 class DoseChange:
     """A scheduled dose whose label changed."""
@@ -43,4 +47,12 @@ class Changes:
             (one.patient_id, one.dose_event_id)
             for one in self.doses
             if one.dose_event_id is not None
+        }
+
+    def settled(self) -> set[tuple[UUID, UUID]]:
+        """The (patient, regimen) of whose use more, or less, is known than before."""
+        return {
+            (one.patient_id, one.regimen_id)
+            for one in self.doses
+            if (one.before in OPEN) != (one.after in OPEN)
         }

@@ -16,6 +16,7 @@ from sqlmodel import Session
 from analytics.matching import DoseLabel, EventLabel, Matching, Pair, match
 from analytics.records import Dose, Evidence, Scheduled
 from backend.database.sets import fetch
+from backend.doses.chains import Id, chained
 from backend.doses.changes import Changes, DoseChange, EventChange, Fact
 from backend.doses.relabel import relabel
 from backend.doses.silence import Silence, Whose, silences
@@ -46,6 +47,9 @@ class Stretch:
 
     def holds(self, day: date) -> bool:
         return self.first <= day <= self.last
+
+    def holds_all(self, days: Iterable[date]) -> bool:
+        return all(map(self.holds, days))
 
     def touches_edge(self, days: Iterable[date]) -> bool:
         """Whether anything changed so far out that what lies beyond may change too."""
@@ -152,23 +156,37 @@ def _compare(
         seen = [row for row in events[at] if stretch.holds(row["occurred_at"].date())]
         dose_changes += _dose_changes(inside, matching, silence, now, cause)
         event_changes += _event_changes(seen, matching)
-        if stretch.touches_edge(_days_matched_anew(inside, seen, matching)):
+        moved = _moved(inside, seen, doses[at], matching)
+        reached = chained(doses[at], events[at], moved.keys())
+        if stretch.touches_edge(moved.values()) or not stretch.holds_all(reached):
             restless.add(stretch)
     return Changes(tuple(dose_changes), tuple(event_changes)), restless
 
 
-def _days_matched_anew(
+def _moved(
+    inside: Iterable[RowMapping],
+    seen: Iterable[RowMapping],
     doses: Iterable[RowMapping],
-    events: Iterable[RowMapping],
     matching: Matching[UUID, str],
-) -> Iterable[date]:
-    pairs = {pair.dose: pair.event for pair in matching.pairs}
-    for row in doses:
-        if pairs.get(row["occurrence"]) != row["dose_event_id"]:
-            yield row["dose_day"]
-    for row in events:
-        if matching.events[row["dose_event_id"]] != row["label"]:
-            yield row["occurred_at"].date()
+) -> Mapping[Id, date]:
+    """The doses inside a stretch and events seen there that match anew, by their days.
+
+    An event of the stretch may also go to one of the `doses` beyond it.
+    """
+    matched = {pair.dose: pair.event for pair in matching.pairs}
+    now = {event: dose for dose, event in matched.items()}
+    before = {row["dose_event_id"]: row["occurrence"] for row in doses}
+    moved: dict[Id, date] = {
+        row["occurrence"]: row["dose_day"]
+        for row in inside
+        if matched.get(row["occurrence"]) != row["dose_event_id"]
+    }
+    for row in seen:
+        event = row["dose_event_id"]
+        same = now.get(event) == before.get(event)
+        if not same or matching.events[event] != row["label"]:
+            moved[event] = row["occurred_at"].date()
+    return moved
 
 
 def _match(

@@ -29,7 +29,7 @@ from backend.people.readers import Sender
 from backend.reminders.plan import cancel_for
 from backend.state.refresh import TAKEN, refresh
 from backend.supply.reorder import reviewed
-from backend.supply.use import settle
+from backend.supply.use import holdings, settle
 
 
 def accept_doses(
@@ -94,10 +94,10 @@ def follow(
 ) -> Changes:
     """Do all that follows from new facts about these patients, who must be held.
 
-    Match again; cancel the reminders of doses that were taken; take from stock and
-    open the reorder; take back what is disproved; bring the state rows up to date; show
-    the manufacturer what was ordered. `events` are dose events that stock must look at
-    even where no label changes.
+    Match again; cancel the reminders of doses that were taken; take from stock, see
+    anew how long it lasts and open the reorder; take back what is disproved; bring the
+    state rows up to date; show the manufacturer what was ordered. `events` are dose
+    events that stock must look at even where no label changes.
     """
     if not patients:
         return Changes()
@@ -109,7 +109,8 @@ def follow(
     ]
     cancel_for(session, taken, because=cause, now=now)
     stock = settle(session, changes.matched().union(events), now=now)
-    supply = reviewed(session, stock.changed, now=now)
+    moved = stock.changed | holdings(session, changes.settled())
+    supply = reviewed(session, moved, now=now)
     reconsider(session, patients, stock.inconvertible, now=now)
     warn_short(session, supply.short, now=now)
     refresh(session, patients, now=now)

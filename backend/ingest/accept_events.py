@@ -29,7 +29,7 @@ from backend.doses.touched import crossed, in_holes
 from backend.ingest.accept import follow
 from backend.ingest.items import Broken, EventItem, EventKind, Read, Verdict
 from backend.ingest.judge import believable
-from backend.ingest.sort import device_ids, unreadable
+from backend.ingest.sort import as_kept, device_ids, unreadable
 from backend.ingest.verdicts import oddities, refused, verdicts
 from backend.people.hold import hold
 from backend.people.readers import Sender
@@ -100,15 +100,7 @@ def _keep(
         session, list(arrivals.values()), bridge_id=by.bridge_id, real=real
     )
     told = [
-        Happening(
-            one.device_id,
-            f"{one.epoch}/{one.sequence}",
-            events[i].kind,
-            one.occurred_at,
-            one.epoch,
-            one.sequence,
-            events[i].detail,
-        )
+        _told(one, events[i])
         for i, one in arrivals.items()
         if i in events and one.mark in new
     ]
@@ -225,11 +217,25 @@ def _arrival(read: Read[EventItem], now: datetime) -> Arrival | None:
         event.record.epoch,
         event.record.sequence,
         event.record.payload_hash,
-        read.sent,
+        as_kept(read.sent, event),
         event.record.raw,
         "quarantined" if wrong else "used",
         "impossible_time" if wrong else None,
         occurred_at=at,
+    )
+
+
+def _told(one: Arrival, event: EventItem) -> Happening:
+    gap = event.kind is EventKind.GAP
+    return Happening(
+        one.device_id,
+        f"{one.epoch}/{one.sequence}",
+        event.kind,
+        # When a gap was noticed is not when it was, nor is its record one of the lost.
+        None if gap else one.occurred_at,
+        one.epoch,
+        int(event.detail["from"]) if event.says_lost else one.sequence,
+        event.detail,
     )
 
 

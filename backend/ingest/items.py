@@ -173,12 +173,19 @@ class EventItem(BaseModel):
     )
     claimed_live: bool = False
 
+    @property
+    def says_lost(self) -> bool:
+        """Whether it names the numbers of lost records; a stored record need not."""
+        return self.kind is EventKind.GAP and not self.detail.keys().isdisjoint(
+            ("from", "to")
+        )
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        noticed = None if self.record else self.kind
-        if noticed is EventKind.GAP:
+        if self.kind is EventKind.GAP and (self.record is None or self.says_lost):
             Range.model_validate(self.detail)
-        if noticed is EventKind.HEARD and self.heard_until is None:
+        heard = self.kind is EventKind.HEARD and self.record is None
+        if heard and self.heard_until is None:
             raise ValueError("want heard_until")
         if len(orjson.dumps(self.detail)) > LARGEST_DETAIL:
             raise ValueError("detail is too large")

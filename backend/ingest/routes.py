@@ -10,7 +10,6 @@ from backend.clock import domain_clock, real_now
 from backend.database import transaction
 from backend.database.sets import fetch
 from backend.devices.assign import lock
-from backend.devices.epochs import open_epoch
 from backend.errors import Malformed, NotFound, Unprocessable
 from backend.ingest.accept import accept_doses
 from backend.ingest.accept_events import accept_events
@@ -25,6 +24,7 @@ from backend.ingest.items import (
     read,
 )
 from backend.ingest.openapi import request_schema
+from backend.ingest.renumber import renumber
 from backend.people.readers import Sender, bridge_token, sender, sender_of
 
 router = APIRouter(prefix="/v1", tags=["ingest"])
@@ -132,7 +132,7 @@ def new_epoch(wanted: NewEpoch, by: By) -> Epoch:
     with transaction() as session:
         if not lock(session, [wanted.device_id], clinic_id=by.clinic_id):
             raise NotFound("This bridge may not send for that device.")
-        number = open_epoch(
+        number = renumber(
             session,
             wanted.device_id,
             after=after,

@@ -1,6 +1,6 @@
 """Sort a batch of dose records: whose device, whose patient, usable or kept raw."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -10,7 +10,7 @@ from sqlmodel import Session
 from backend.devices.arrive import Arrival, Mark
 from backend.devices.assign import Bearer, Place, bearers, resolve
 from backend.doses.record import NewDose
-from backend.ingest.items import Broken, DoseItem, Item, Read
+from backend.ingest.items import Broken, DoseItem, EventItem, Item, Read
 from backend.ingest.judge import believable, is_live, objection
 from backend.people.hold import hold
 
@@ -69,12 +69,27 @@ def _arrival(read: Read[DoseItem], *, assigned: bool, now: datetime) -> Arrival 
         item.epoch,
         item.sequence,
         item.payload_hash,
-        {key: value for key, value in read.sent.items() if key != "raw"},
+        {key: value for key, value in as_kept(read.sent, item).items() if key != "raw"},
         item.raw,
         "quarantined" if reason else "used" if assigned else "unassigned",
         reason or (None if assigned else "unassigned"),
         occurred_at=believable(item.occurred_at, now=now) if dated else None,
     )
+
+
+def as_kept(
+    sent: Mapping[str, object], item: DoseItem | EventItem
+) -> dict[str, object]:
+    """Return what was sent, with when and where in a form that the database reads too.
+
+    A number of seconds, for example, is an instant for us and an error for it.
+    """
+    kept = {**sent}
+    if item.occurred_at is not None:
+        kept["occurred_at"] = item.occurred_at.isoformat()
+    if isinstance(item, DoseItem) and item.compartment is not None:
+        kept["compartment"] = item.compartment
+    return kept
 
 
 def unreadable(item: Broken) -> Arrival | None:

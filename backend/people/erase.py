@@ -37,6 +37,13 @@ SELECT device_id FROM device WHERE device_id IN (
 ORDER BY device_id FOR NO KEY UPDATE
 """
 
+# Compaction writes rows anew under the lock of their series and holds no patient: what
+# it put in meanwhile would be seen by nobody who deletes the rows first.
+HOLD_SERIES = """
+SELECT FROM vital_series WHERE patient_id = ANY(:theirs)
+ORDER BY patient_id, source_id, code FOR UPDATE
+"""
+
 # In this order, before the tables that say what was theirs.
 WITHOUT_A_COLUMN = {
     "receipt": """
@@ -70,13 +77,16 @@ WITHOUT_A_COLUMN = {
 }
 
 # Identity and hash of a device's record stay, so that a bridge which sends it again is
-# told that it is known; what it says goes.
+# told that it is known; what it says goes. A compartment that no device has says
+# nothing of whose it is.
 RECORDS = """
 SELECT DISTINCT d.device_id, d.epoch, d.sequence, {status} AS status, d.received_at,
   d.item->>'occurred_at' AS occurred_at, a.since, a.until
 FROM {table} d JOIN assignment a USING (device_id)
 WHERE a.patient_id = ANY(:theirs)
-  AND coalesce(d.item->>'compartment', a.compartment::text) = a.compartment::text
+  AND (d.item->>'compartment' = a.compartment::text
+    OR coalesce(d.item->>'compartment', '') NOT IN (
+        SELECT n::text FROM generate_series(0, 255) AS n))
 """
 BLANK = """
 UPDATE {table} d SET item = '{{}}', raw = NULL {more}
@@ -117,6 +127,7 @@ def erase(session: Session, patient_id: UUID, *, actor: Actor, now: datetime) ->
     Who fills an open order of theirs is told by the caller: see `desk.leave`.
     """
     ids = hold_all(session, patient_id)
+    fetch(session, HOLD_SERIES, theirs=ids)
     counts = {raw.table: _blank(session, raw, ids) for raw in RAW}
     for table, statement in WITHOUT_A_COLUMN.items():
         counts[table] = execute(session, statement, theirs=ids)

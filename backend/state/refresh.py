@@ -96,7 +96,13 @@ def _facts(session: Session, ids: list[UUID], now: datetime) -> Sequence[RowMapp
             WHERE g.patient_id = p.patient_id AND g.regimen_id IS NOT NULL
               AND g.since <= :now AND (g.until IS NULL OR g.until > :now)) e ON true
         LEFT JOIN LATERAL (SELECT min(run_out_on) AS run_out_on FROM stock s
-            WHERE s.patient_id = p.patient_id) s ON true
+            WHERE s.patient_id = p.patient_id AND EXISTS (SELECT FROM regimen g
+                CROSS JOIN LATERAL (SELECT until FROM regimen_version v
+                    WHERE v.patient_id = g.patient_id AND v.regimen_id = g.regimen_id
+                      AND v.effective_from <= :now
+                    ORDER BY v.effective_from DESC, v.version DESC LIMIT 1) v
+                WHERE g.patient_id = s.patient_id AND g.gtin = s.gtin
+                  AND (v.until IS NULL OR v.until > :now))) s ON true
         LEFT JOIN LATERAL (SELECT count(*) AS open_reorders FROM reorder o
             WHERE o.patient_id = p.patient_id
               AND o.state NOT IN ('delivered', 'cancelled')) o ON true

@@ -78,6 +78,23 @@ def settle(
     return Settled(changed, frozenset((r["patient_id"], r["gtin"]) for r in unclear))
 
 
+def holdings(
+    session: Session, regimens: Collection[tuple[UUID, UUID]]
+) -> frozenset[Holding]:
+    """Return the stocks from which these (patient, regimen) take."""
+    if not regimens:
+        return frozenset()
+    rows = fetch(
+        session,
+        """SELECT DISTINCT patient_id, gtin
+        FROM rows(patient_id uuid, regimen_id uuid)
+        JOIN regimen g USING (patient_id, regimen_id)
+        JOIN stock s USING (patient_id, gtin)""",
+        [{"patient_id": p, "regimen_id": r} for p, r in regimens],
+    )
+    return frozenset((row["patient_id"], row["gtin"]) for row in rows)
+
+
 def recount(
     session: Session, holdings: Collection[tuple[object, object]], *, now: datetime
 ) -> None:

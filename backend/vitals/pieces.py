@@ -56,7 +56,8 @@ class Settled:
 def cut(segment: Segment) -> list[Piece]:
     """Return the rows of one segment that overlaps nothing."""
     last = segment.last_ms
-    if len(segment.values) <= MOST and _month(segment.start_ms) == _month(last):
+    whole = len(segment.values) <= MOST and segment.step_ms <= _LONGEST_STEP
+    if whole and _month(segment.start_ms) == _month(last):
         return [
             Piece(
                 segment.start_ms,

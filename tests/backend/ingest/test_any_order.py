@@ -71,7 +71,10 @@ FACT = st.builds(
 )
 # No two at one instant: which of them is the duplicate is then as good as any.
 FACTS = st.lists(
-    FACT, min_size=1, max_size=9, unique_by=lambda fact: fact.minute or fact
+    FACT,
+    min_size=1,
+    max_size=9,
+    unique_by=lambda fact: fact if fact.minute is None else fact.minute,
 ).map(lambda facts: sorted(facts, key=lambda fact: (fact.minute is None, fact.minute)))
 
 
@@ -152,9 +155,10 @@ def outcome(session: Session) -> dict[str, Any]:
         "doses": "SELECT s.occurrence, s.label, e.sequence FROM scheduled_dose s "
         "LEFT JOIN dose_event e USING (patient_id, dose_event_id) ORDER BY 1",
         "events": "SELECT sequence, label, occurred_at FROM dose_event ORDER BY 1",
-        "stock": "SELECT on_hand FROM stock",
+        "stock": "SELECT on_hand, use_per_day, run_out_on, run_out_early, run_out_late "
+        "FROM stock",
         "state": "SELECT strip, counts, last_dose_at, heard_until, need, open_alerts, "
-        "next_due_at FROM patient_state",
+        "next_due_at, run_out_on FROM patient_state",
     }
     return {
         name: [tuple(row.values()) for row in fetch(session, question)]

@@ -85,6 +85,7 @@ def test_the_ends_of_the_calendar_are_only_times_that_cannot_be(
         {"detail": {"text": "x" * 5000}},
         {"kind": "gap", "detail": {}},
         {"kind": "gap", "detail": {"from": 5, "to": 4}},
+        {"kind": "gap", "detail": {"from": 1, "to": "x"}},
         {"kind": "heard"},
         {"kind": "heard", "heard_until": {"epoch": 0, "sequence": 0, "at": "now"}},
     ],
@@ -136,3 +137,55 @@ def test_an_event_that_cannot_be_read_is_kept_when_it_is_a_stored_record(
     assert [(v.verdict, v.reason) for v in first] == [("quarantined", "malformed")]
     assert [v.verdict for v in again] == ["known"]
     assert count(session, "device_record") == 1
+
+
+@pytest.mark.parametrize("at", [1772438591, "1772438591", "2026-03-02_08:03:11Z"])
+def test_a_time_in_another_form_is_kept_as_one_that_the_database_reads(
+    session: Session, world: World, at: object
+) -> None:
+    """Or whoever asks for the record beside a hole is answered with an error."""
+    send(session, world, [opening(world, 1, None, occurred_at=at)], now=NOW)
+    send(session, world, [opening(world, 2, None)], now=NOW)
+    event = an_event(world, 3, kind="fault", occurred_at=at)
+    tell(session, world, [event, heard(world, 2, NOW)], now=NOW)
+
+    verdicts = send(session, world, [opening(world, 4, eight())], now=NOW)
+
+    assert [verdict.verdict for verdict in verdicts] == ["new"]
+    rows = fetch(
+        session,
+        "SELECT DISTINCT CAST(item ->> 'occurred_at' AS timestamptz) AS at "
+        "FROM device_record WHERE sequence IN (1, 3)",
+    )
+    assert [row["at"].isoformat()[:16] for row in rows] == ["2026-03-02T08:03"]
+
+
+def test_a_compartment_in_another_form_is_kept_as_its_number(
+    session: Session, world: World
+) -> None:
+    """Or an erasure would not see whose lid it was."""
+    send(session, world, [opening(world, 1, eight(), compartment="07")], now=NOW)
+
+    rows = fetch(session, "SELECT item ->> 'compartment' AS lid FROM device_record")
+    assert [row["lid"] for row in rows] == ["7"]
+
+
+def an_event(world: World, sequence: int, **changes: object) -> dict[str, Any]:
+    """A device event from a stored record."""
+    stored = opening(world, sequence, None)
+    record = {name: stored[name] for name in ("epoch", "sequence", "payload_hash")}
+    return {"device_id": str(world.device_id), "record": record} | changes
+
+
+@pytest.mark.parametrize("kind", ["gap", "quarantine"])
+@pytest.mark.parametrize("detail", [{"from": 1, "to": "x"}, {"since": "never"}, {}])
+def test_what_a_record_says_of_a_hole_breaks_no_later_batch(
+    session: Session, world: World, kind: str, detail: dict[str, Any]
+) -> None:
+    doses_at_eight(session, world)
+    odd = an_event(world, 1, kind=kind, detail=detail)
+
+    tell(session, world, [odd], now=NOW)
+    verdicts = tell(session, world, [heard(world, 1, NOW)], now=NOW)
+
+    assert [verdict.verdict for verdict in verdicts] == ["new"]

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from backend.database import transaction
+from backend.database.sets import execute
 from backend.ingest.elapse import elapse
 from tests.backend.ingest.world import (
     DAY,
     MONDAY,
     World,
     a_world,
+    another,
     count,
     doses_at_eight,
     eight,
@@ -90,3 +92,43 @@ def test_looking_again_finds_nothing_to_do(world: World) -> None:
     assert elapse(now) == 0
     with transaction() as session:
         assert count(session, "label_change") == before
+
+
+def poison(world: World) -> None:
+    """Let the hole of this patient's box be one that nobody can read."""
+    with transaction() as session:
+        execute(
+            session,
+            """INSERT INTO device_event (device_id, event_id, kind, recorded_at, epoch,
+                sequence, detail)
+            VALUES (:id, 'gap', 'gap', :now, 1, 1, '{"to": "x"}')""",
+            id=world.device_id,
+            now=eight(),
+        )
+
+
+def test_a_patient_who_cannot_be_looked_at_keeps_nobody_else_waiting(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with transaction() as session:
+        second = another(session, world)
+        doses_at_eight(session, second)
+    poison(world)
+    now = eight() + 50 * MINUTE
+
+    assert elapse(now) == 2
+    assert elapse(now) == 0
+
+    with transaction() as session:
+        assert labels(session, world) == {OCCURRENCE: "pending"}
+        assert labels(session, second) == {OCCURRENCE: "unknown"}
+    assert "patient not looked at" in caplog.text
+
+
+def test_a_patient_who_could_not_be_looked_at_is_tried_again(world: World) -> None:
+    poison(world)
+    assert label_at(world, eight() + 50 * MINUTE) == "pending"
+    with transaction() as session:
+        execute(session, "DELETE FROM device_event")
+
+    assert label_at(world, eight() + 56 * MINUTE) == "unknown"

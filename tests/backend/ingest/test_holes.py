@@ -1,57 +1,38 @@
 """Where a device's memory has a hole, silence is no evidence: unknown, never missed."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
-from backend.devices.epochs import open_epoch
 from tests import builders
+from tests.backend.ingest.week import (
+    DAYS,
+    HOUR,
+    NOW,
+    ON_FRIDAY,
+    ON_MONDAY,
+    a_gap,
+    a_week,
+    words,
+)
 from tests.backend.ingest.world import (
     DAY,
-    MONDAY,
     World,
-    a_world,
     count,
-    doses_at_eight,
     eight,
     heard,
-    labels,
     opening,
     send,
     tell,
 )
 
-HOUR = timedelta(hours=1)
-DAYS = [MONDAY + n * DAY for n in range(5)]
-NOW = eight(DAYS[-1]) + 10 * HOUR
-
 
 @pytest.fixture
 def world(session: Session) -> World:
-    made = a_world(session)
-    doses_at_eight(session, made, days=5)
-    return made
-
-
-def a_gap(world: World, first: int, last: int) -> dict[str, Any]:
-    return {
-        "device_id": str(world.device_id),
-        "id": f"gap:{first}",
-        "kind": "gap",
-        "occurred_at": NOW.isoformat(),
-        "detail": {"from": first, "to": last},
-    }
-
-
-def words(session: Session, world: World) -> list[str]:
-    found = labels(session, world)
-    return [found[f"{day}T08:00"] for day in DAYS]
-
-
-ON_MONDAY, ON_FRIDAY = (eight(DAYS[0]), eight(DAYS[-1]))
+    return a_week(session)
 
 
 def test_doses_in_the_time_of_lost_records_are_unknown(
@@ -250,20 +231,35 @@ def test_what_was_heard_before_an_undated_record_came_stays_missed(
     assert words(session, world) == ["missed", "missed", *["unknown"] * 3]
 
 
-def test_a_gap_after_a_reset_is_sought_among_the_new_numbers(
+@pytest.mark.parametrize("since", ["never", (NOW + 99 * DAY).isoformat(), None])
+def test_a_sender_never_says_since_when_records_are_lost(
+    session: Session, world: World, since: str | None
+) -> None:
+    gap = a_gap(world, 2, 8)
+    gap["detail"] |= {"since": since}
+    records = [opening(world, 1, ON_MONDAY), opening(world, 9, ON_FRIDAY)]
+    send(session, world, records, now=NOW)
+
+    tell(session, world, [gap, heard(world, 9, NOW)], now=NOW)
+
+    assert words(session, world)[1:4] == ["unknown"] * 3
+
+
+def test_a_gap_that_a_record_tells_of_is_where_its_numbers_are(
     session: Session, world: World
 ) -> None:
-    send(session, world, [opening(world, 5, ON_MONDAY)], now=NOW)
-    epoch = open_epoch(session, world.device_id, after=(1, 5), reason="reset", now=NOW)
-    tell(session, world, [a_gap(world, 1, 3)], now=NOW)
-    new = opening(world, 4, eight(DAYS[2]), epoch=epoch)
-    send(session, world, [new, opening(world, 6, ON_FRIDAY, epoch=epoch)], now=NOW)
-    tell(session, world, [heard(world, 5, NOW)], now=NOW)
+    records = [opening(world, 1, ON_MONDAY), opening(world, 4, eight(DAYS[2]))]
+    send(session, world, records, now=NOW)
+    told = opening(world, 9, ON_FRIDAY)
+    record = {name: told[name] for name in ("epoch", "sequence", "payload_hash")}
+    gap = a_gap(world, 2, 3) | {"record": record}
+
+    tell(session, world, [gap, heard(world, 9, NOW)], now=NOW)
 
     assert words(session, world) == [
         "on_time",
         "unknown",
         "on_time",
         "missed",
-        "on_time",
+        "missed",
     ]

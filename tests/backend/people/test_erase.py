@@ -1,4 +1,5 @@
 from datetime import datetime, timedelta
+from threading import Thread
 from uuid import UUID, uuid4
 
 import pytest
@@ -7,7 +8,9 @@ from sqlmodel import Session, col, select
 
 from backend.audit.record import SYSTEM, record
 from backend.audit.tables import AuditRow
+from backend.database import transaction
 from backend.database.partitions import ENSURE
+from backend.database.sets import execute
 from backend.devices.tables import DeviceRecord
 from backend.errors import NotFound
 from backend.outbox.tables import Receipt
@@ -17,6 +20,8 @@ from backend.people.identifiers import Identifier, find, identify
 from backend.people.merge import merge
 from backend.people.sessions import open_session
 from backend.people.tables import Account, Patient, SignInSession
+from backend.vitals.segment import Segment, milliseconds
+from backend.vitals.store import store
 from backend.vitals.tables import VitalSegment
 from tests.backend.filled import MARK, fill, patient_tables
 from tests.builders import (
@@ -182,7 +187,7 @@ def a_record(
     *,
     status: str = "used",
     received_at: datetime = NOW,
-    compartment: int | None = None,
+    compartment: object = None,
 ) -> None:
     at = occurred_at.isoformat() if occurred_at else None
     written(
@@ -227,6 +232,24 @@ def test_what_a_device_recorded_is_emptied_for_the_time_they_had_it(
     assert {row.payload_hash for row in rows} == {b"hash"}
 
 
+@pytest.mark.parametrize("wrong", [300, "300", -1, 1.5, "lid", [1], True])
+def test_a_record_with_a_compartment_that_no_device_has_is_emptied_too(
+    session: Session, wrong: object
+) -> None:
+    clinic = a_clinic(session)
+    rosa = a_patient(session, clinic)
+    device = a_device(session, clinic)
+    an_assignment(session, device, rosa)
+    a_record(session, device.device_id, 1, NOW, status="quarantined", compartment=wrong)
+
+    erase(session, rosa.patient_id, actor=SYSTEM, now=NOW)
+
+    session.expire_all()
+    assert session.exec(select(DeviceRecord.raw, DeviceRecord.status)).all() == [
+        (None, "erased")
+    ]
+
+
 def test_files_that_were_merged_are_erased_together(session: Session) -> None:
     clinic = a_clinic(session)
     rosa, twin = a_patient(session, clinic), a_patient(session, clinic)
@@ -245,3 +268,48 @@ def test_files_that_were_merged_are_erased_together(session: Session) -> None:
     assert erased.patient_ids == {rosa.patient_id, twin.patient_id}
     assert rows_of(session, twin) == {}
     assert find(session, clinic.clinic_id, number) is None
+
+
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+REWRITE = """
+WITH taken_out AS (DELETE FROM vital_segment RETURNING *)
+INSERT INTO vital_segment (patient_id, source_id, code, start, recorded_at, unit,
+    step_ms, "values", live)
+SELECT patient_id, source_id, code, start + interval '1 s', recorded_at, unit, step_ms,
+    "values", live
+FROM taken_out
+"""
+
+
+def test_what_is_being_compacted_is_erased_with_the_rest(db: object) -> None:
+    """Compaction holds no patient, only the series whose rows it writes anew."""
+    with transaction() as session:
+        rosa = a_patient(session, a_clinic(session))
+        store(session, [a_segment(rosa)], recorded_at=NOW)
+    failed: list[BaseException] = []
+
+    def erasing() -> None:
+        try:
+            with transaction() as session:
+                erase(session, rosa.patient_id, actor=SYSTEM, now=NOW)
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    eraser = Thread(target=erasing)
+    with transaction() as session:
+        execute(session, "SELECT FROM vital_series FOR NO KEY UPDATE")
+        eraser.start()
+        while eraser.is_alive() and not session.connection().scalar(text(WAITING)):
+            pass
+        execute(session, REWRITE)
+    eraser.join(60)
+
+    assert failed == []
+    with transaction() as session:
+        assert rows_of(session, rosa) == {}
+
+
+def a_segment(patient: Patient) -> Segment:
+    at = milliseconds(NOW)
+    return Segment(patient.patient_id, 1, "8867-4", "/min", at, [60.0, 61.0], 1000)

@@ -172,6 +172,16 @@ def test_what_lies_years_back_is_stored_too() -> None:
     assert everything() == {0: 60, ago: 61, ago + 1000: 62}
 
 
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("days", [24, 25, 30])
+def test_samples_that_lie_weeks_apart_in_one_month_are_stored(days: int) -> None:
+    first = milliseconds(datetime(2026, 3, 1, tzinfo=UTC)) - BASE
+    step = days * 86_400_000
+
+    assert stored(run(first, [1, 2], step=step)) == [(2, 0)]
+    assert everything() == {first: 1, first + step: 2}
+
+
 def uneven(at: int, samples: dict[int, float]) -> Segment:
     return run(at, list(samples.values()), offsets=list(samples))
 
