@@ -26,11 +26,10 @@ for name in [name for name in os.environ if name.startswith("DOSELOOP_")]:
         del os.environ[name]
 os.environ["DOSELOOP_DATABASE_URL"] = "postgresql://doseloop_app@/none?host=/nowhere"
 
-from backend import clock, database, migrations  # noqa: E402
+from backend import clock, database, live, migrations  # noqa: E402
 from backend.database.address import DATABASE, Addresses, embedded_at  # noqa: E402
 from backend.database.lock import READY, owner  # noqa: E402
 from backend.settings import settings  # noqa: E402
-from backend.state import live  # noqa: E402
 
 # How long an example takes says more of the machine than of the code.
 hypothesis_settings.register_profile("doseloop", deadline=None)

@@ -19,12 +19,12 @@ from backend.dashboards.routes import install as add_pages
 from backend.feeds.routes import router as feeds
 from backend.ingest.routes import router as ingest
 from backend.ingest.vitals_routes import router as vitals
+from backend.live import stop as stop_telling
 from backend.outbox.routes import PATH as TWILIO_STATUS
 from backend.outbox.routes import router as messages
 from backend.people.readers import NotSignedIn
 from backend.people.routes import router as people
 from backend.settings import settings
-from backend.state.live import stop as stop_telling
 
 ROUTERS = (health, people, ingest, vitals, feeds, messages)
 

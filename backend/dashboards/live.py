@@ -24,9 +24,9 @@ from sqlmodel import col, select
 from backend.clock import domain_now
 from backend.database import addresses, transaction
 from backend.errors import NotFound, Unauthenticated
+from backend.live import CHANNEL
 from backend.people.readers import Reader, may_see, session_of, signed_in
 from backend.people.tables import Patient
-from backend.state.live import CHANNEL
 
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)

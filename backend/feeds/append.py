@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
-from backend.state.live import touch
+from backend.live import touch
 
 
 def append(

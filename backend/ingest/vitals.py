@@ -17,8 +17,8 @@ from backend.ingest.vital_items import Batch, Origin
 from backend.ingest.vital_judge import Window
 from backend.ingest.vital_owners import find_owners
 from backend.ingest.vital_sort import Sorted, gather, sort_segments
+from backend.live import touch
 from backend.people.readers import Sender
-from backend.state.live import touch
 from backend.state.vitals import Latest, instant_text, note_vitals
 from backend.vitals.quarantine import keep
 from backend.vitals.rows import uuid_array

@@ -1,5 +1,6 @@
 """Messages that are due, claimed and worded in one short transaction."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from backend.database import queue_transaction
+from backend.live import Marks
 from backend.outbox.arrays import array
 from backend.outbox.message import (
     LEASE,
@@ -27,10 +29,14 @@ TOO_LATE = Dropped("expired", {"expired": "its time was over"})
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one claim brought: `found` rows, of which `leased` are to be sent."""
+    """What one claim brought: `found` rows, of which `leased` are to be sent.
+
+    `whose` are the patients of all of them, by clinic: who looks at their messages.
+    """
 
     found: int
     leased: Sequence[Leased]
+    whose: Marks
 
 
 def claim(
@@ -51,7 +57,8 @@ def claim(
         for row in found
     }
     _put_aside(session, verdicts, now=now)
-    return Batch(len(found), _lease(session, found, verdicts, real=real))
+    leased = _lease(session, found, verdicts, real=real)
+    return Batch(len(found), leased, _whose(found))
 
 
 def next_due(*, now: datetime) -> datetime | None:
@@ -67,6 +74,13 @@ def _due(
         DUE, {"now": now, "real": real, "limit": limit}
     )
     return [Claimed._make(row) for row in rows.all()]
+
+
+def _whose(found: Sequence[Claimed]) -> Marks:
+    whose: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for row in found:
+        whose[row.clinic_id].add(row.patient_id)
+    return whose
 
 
 def _put_aside(

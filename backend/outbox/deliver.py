@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from backend.live import Marks, mark
 from backend.outbox.claim import Batch, claim
 from backend.outbox.message import GRACE, PACE, Leased, Outcome, Word
 from backend.outbox.settle import giving_way, renew, settle, write
@@ -54,15 +55,18 @@ def deliver(
     sender = Sender(channels, now, real, word, stopping)
     began, found, size = real(), 0, batch
     outcomes: list[Outcome] = []
+    whose: Marks = {}
     while not stopping() and abs(real() - began) <= PACE:
         turn_began = time.monotonic()
         claimed = _turn(sender, outcomes, size)
+        mark(whose)  # their outcomes are written now
         found += claimed.found
-        outcomes = _send_all(sender, claimed.leased)
+        outcomes, whose = _send_all(sender, claimed.leased), claimed.whose
         if claimed.found < size:
             break
         size = _a_second_worth(claimed.found, time.monotonic() - turn_began)
     settle(outcomes, now=now)
+    mark(whose)
     return found
 
 

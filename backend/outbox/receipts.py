@@ -5,7 +5,8 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from backend.database.sets import execute
+from backend.database.sets import execute, fetch
+from backend.live import touch
 
 # Providers repeat themselves, mix up the order, and know more states than matter.
 ACCEPTED = frozenset({"accepted", "queued", "sending", "sent"})
@@ -40,7 +41,7 @@ def receive(
     state = _state(status)
     if not known or state is None:
         return bool(known)
-    execute(
+    rows = fetch(
         session,
         FOLLOW,
         message_id=message_id,
@@ -49,6 +50,7 @@ def receive(
         code=code,
         now=now,
     )
+    touch(session, {row["clinic_id"]: {row["patient_id"]} for row in rows})
     return True
 
 
@@ -77,4 +79,5 @@ WHERE message_id = :message_id
   AND (state IN ('leased', 'unknown')
        OR state = 'pending' AND attempt > 0
        OR state = 'sent' AND :state <> 'sent')
+RETURNING clinic_id, patient_id
 """

@@ -20,6 +20,7 @@ from sqlalchemy import RowMapping
 
 from backend.database import queue_transaction
 from backend.database.sets import execute, fetch
+from backend.live import touch
 from backend.outbox.message import GRACE, LEASE, PACE
 from notifications.message import Channel, Message, Receipt, SendFailed
 
@@ -89,6 +90,7 @@ def _ask_about_one(
     if decided is not None:
         with queue_transaction() as session:
             execute(session, DECIDE, [decided], until=real + LEASE, now=now)
+            touch(session, {rows[0]["clinic_id"]: {rows[0]["patient_id"]}})
     return True
 
 
@@ -226,8 +228,8 @@ FROM (SELECT message_id FROM outbox_message
       WHERE state = 'unknown' AND lease_until <= :real
       ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED) AS found
 WHERE m.message_id = found.message_id
-RETURNING m.message_id, m.attempt, m.channel, m.address, m.body, m.reference,
-          m.valid_until, m.why ? 'cancelled' AS withdrawn
+RETURNING m.message_id, m.clinic_id, m.patient_id, m.attempt, m.channel, m.address,
+          m.body, m.reference, m.valid_until, m.why ? 'cancelled' AS withdrawn
 """
 
 DECIDE = """

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
-from backend.state.live import touch
+from backend.live import touch
 from backend.state.need import Facts, needs
 
 STRIP_DAYS = 14

@@ -18,11 +18,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from sqlmodel import delete
 
+from backend import live
 from backend.app import create_app
 from backend.database import transaction
+from backend.live import touched
 from backend.people.tables import SignInSession
-from backend.state import live
-from backend.state.live import touched
 from tests.backend.dashboards.clinic import (
     PASSWORD,
     Clinic,

@@ -5,9 +5,9 @@ from collections.abc import Generator
 import httpx
 import pytest
 
+from backend import live
 from backend.app import create_app
 from backend.database import transaction
-from backend.state import live
 from tests.backend.dashboards.clinic import Clinic, a_clinic_at_work
 from tests.serving import serving
 

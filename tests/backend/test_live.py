@@ -6,10 +6,17 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from sqlmodel import select
 
+from backend import live
 from backend.database import addresses, transaction
-from backend.state import live
-from backend.state.live import CHANNEL, MOST_NAMED, touch, touched
+from backend.live import CHANNEL, MOST_NAMED, touch, touched
+from backend.outbox.deliver import deliver
+from backend.outbox.enqueue import enqueue
+from backend.outbox.receipts import receive
+from backend.outbox.tables import OutboxMessage
+from tests.backend.outbox.phone import REAL, Clock, Phone, a_draft, plain
+from tests.builders import NOW
 
 CLINIC, OTHER = uuid4(), uuid4()
 DEADLINE = 5.0
@@ -93,6 +100,29 @@ def test_a_change_of_anybody_swallows_the_names(ear: Ear) -> None:
 def test_too_many_names_are_told_as_everybody(ear: Ear) -> None:
     touched([CLINIC], [uuid4() for _ in range(MOST_NAMED + 1)])
     assert ear.next() == [CLINIC]
+
+
+def test_a_message_that_went_and_its_receipt_are_told(ear: Ear) -> None:
+    draft = a_draft()
+    with transaction() as session:
+        enqueue(session, [draft], now=NOW)
+
+    deliver({"sms": Phone()}, now=NOW, real=Clock(), word=plain)
+
+    assert ear.next() == [draft.clinic_id, draft.patient_id]
+    with transaction() as session:
+        message = session.exec(select(OutboxMessage)).one()
+        assert message.state == "sent"
+        receive(
+            session,
+            message_id=message.message_id,
+            provider_id=message.provider_id or "",
+            status="delivered",
+            code=None,
+            now=NOW,
+            real=REAL,
+        )
+    assert ear.next() == [draft.clinic_id, draft.patient_id]
 
 
 def test_stopping_tells_what_is_marked_and_is_quick(ear: Ear) -> None:

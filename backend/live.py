@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 CHANNEL = "doseloop_live"
 EVERY = 0.3  # seconds between two notifications of one process
 MOST_NAMED = 200  # patients; a notification holds less than 8,000 octets
-_KEY = "backend.state.live"
+_KEY = "backend.live"
 
 Marks = dict[UUID, set[UUID]]
 
@@ -34,8 +34,13 @@ def touched(clinic_ids: Iterable[UUID], patients: Iterable[UUID] = ()) -> None:
     Without `patients` anybody of the clinic may have changed. A manufacturer stands
     in the place of a clinic.
     """
-    named = set(patients)
-    _announcer.mark(dict.fromkeys(clinic_ids, named))
+    mark({clinic_id: set(patients) for clinic_id in clinic_ids})
+
+
+def mark(marks: Marks) -> None:
+    """Have the open pages of these clinics and patients look again, after a commit."""
+    if marks:
+        _announcer.mark(marks)
 
 
 def touch(session: Session, marks: Mapping[UUID, Iterable[UUID]]) -> None:
@@ -88,7 +93,7 @@ class _Announcer:
     _thread: Thread | None = None
     _stopping: bool = False
 
-    def mark(self, marks: Mapping[UUID, set[UUID]]) -> None:
+    def mark(self, marks: Marks) -> None:
         with self._changed:
             _merge(self._marks, marks)
             if self._thread is None or not self._thread.is_alive():
