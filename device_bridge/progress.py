@@ -172,10 +172,22 @@ def received_through(db: sqlite3.Connection, device_id: str) -> int:
     return _joined(row[0] if row else 0, _here(db, device_id))
 
 
-def next_received(db: sqlite3.Connection, device_id: str, above: int) -> int | None:
-    """Return the lowest number above `above` that is here, or None."""
-    lows = (low for low, _ in _here(db, device_id) if low > above)
-    return next(lows, None)
+def hole_above(
+    db: sqlite3.Connection, device_id: str, above: int
+) -> tuple[int, int] | None:
+    """Return the first run of numbers that are missing below others, or None.
+
+    Numbers up to `above` are passed over.
+    """
+    row = db.execute(
+        "SELECT committed FROM progress WHERE device_id = ?", (device_id,)
+    ).fetchone()
+    through = max(above, row[0] if row else 0)
+    for low, high in _here(db, device_id):
+        if low > through + 1:
+            return through + 1, low - 1
+        through = max(through, high)
+    return None
 
 
 def _here(db: sqlite3.Connection, device_id: str) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from bleak import BleakClient
 
 from device_bridge import progress, spool
 from device_bridge.backend import RegisteredDevice
+from device_bridge.backfill import Backfill
 from device_bridge.clock import ClockReading, compare_clocks
 from device_bridge.errors import LostPeripheral, MalformedRecord, RefusedRequest
 from device_bridge.events import Kind
@@ -34,7 +35,6 @@ from device_bridge.upload import Heard
 
 log = logging.getLogger(__name__)
 
-BURST = 256  # records that are synced together during a transfer
 ATTEMPTS = 3
 
 
@@ -53,11 +53,13 @@ class RecordLink:
         self._device = device
         self._around = around
         self._reader = RecordReader(client)
+        self._backfill = Backfill(
+            self._reader, device.device_id, around, self._keep_stored
+        )
         self._live = SegmentAssembler()
         self._reading: ClockReading | None = None
         self._clock_moved = False
         self._received: list[RawRecord] = []
-        self._highest = 0
         self._poke = asyncio.Event()
         self._battery: int | None = None
 
@@ -76,7 +78,7 @@ class RecordLink:
             await self._client.start_notify(CURRENT_ELAPSED_TIME, self._on_clock)
             await self._read_clock()
             await self._check_numbering()
-            await self._fetch()
+            await self._backfill.fetch()
             await self._flush()
             await around.spool.run(progress.complete, self._id)
         finally:
@@ -171,14 +173,7 @@ class RecordLink:
         )
         if not committed:
             return
-        numbers: list[int] = []
-
-        def note(number: int, _message: bytes) -> None:
-            numbers.append(number)
-
-        await self._reader.ask(racp.REPORT_FIRST, note)
-        await self._reader.ask(racp.REPORT_LAST, note)
-        if not numbers or (numbers[-1] >= committed and numbers[0] > deleted):
+        if not await self._begins_by(deleted) and not await self._ends_below(committed):
             return
         opened = await self._around.backend.open_epoch(
             self._id, (epoch, committed), "reset"
@@ -187,37 +182,31 @@ class RecordLink:
         log.warning("numbering began anew", extra={"device": self._id, "epoch": opened})
         await self._around.report(self._id, Kind.RESET, {"epoch": opened})
 
-    async def _fetch(self) -> None:
-        """Receive all records that are not here yet, and note what is lost."""
-        run = self._around.spool.run
-        for _ in range(ATTEMPTS):
-            through = await run(progress.received_through, self._id)
-            count = len(self._received)
-            try:
-                answer = await self._reader.ask(
-                    racp.from_number(through + 1), self._on_stored
-                )
-            except RefusedRequest as error:
-                if error.code != ResponseCode.SERVER_BUSY:
-                    raise
-                await asyncio.sleep(1)
-                continue
-            complete = answer.count == len(self._received) - count
-            await self._flush()
-            if answer.code == ResponseCode.NO_RECORDS:
-                return
-            if await run(progress.received_through, self._id) >= self._highest:
-                return
-            if complete:
-                break
-        await self._give_up_missing()
+    async def _begins_by(self, deleted: int) -> bool:
+        """Return whether a record is stored that was deleted, by its number."""
+        try:
+            first = await self._number_of(racp.REPORT_FIRST)
+        except LostPeripheral:
+            below = await self._reader.ask(racp.count_through(deleted))
+            return bool(below.count)
+        return first is not None and first <= deleted
 
-    def _on_stored(self, number: int, message: bytes) -> None:
-        self._take(number, message, live=False)
+    async def _ends_below(self, committed: int) -> bool:
+        """Return whether all that is stored is numbered below what was committed."""
+        try:
+            last = await self._number_of(racp.REPORT_LAST)
+        except LostPeripheral:
+            above = await self._reader.ask(racp.count_from(committed))
+            return not above.count
+        return last is not None and last < committed
+
+    async def _keep_stored(self, records: Sequence[tuple[int, bytes]]) -> None:
+        for number, message in records:
+            self._take(number, message, live=False)
+        await self._flush()
 
     def _take(self, number: int, message: bytes, *, live: bool) -> None:
         reading = self._reading
-        self._highest = max(self._highest, number)
         self._received.append(
             RawRecord(
                 number=number,
@@ -236,20 +225,6 @@ class RecordLink:
             return 0
         kept = (self._id, self._profile.name, taken)
         return await self._around.spool.run(spool.append, *kept)
-
-    async def _give_up_missing(self) -> None:
-        """Report numbers that the device no longer has, and go on behind them."""
-        run = self._around.spool.run
-        through = await run(progress.received_through, self._id)
-        while through < self._highest:
-            found = await run(progress.next_received, self._id, through)
-            if found is None:
-                return
-            low, high = through + 1, found - 1
-            await self._around.report(self._id, Kind.GAP, {"from": low, "to": high})
-            await run(progress.add_run, self._id, low, high)
-            log.warning("gap", extra={"device": self._id, "from": low, "to": high})
-            through = await run(progress.received_through, self._id)
 
     async def _all_committed(self) -> bool:
         committed = await self._around.spool.run(progress.committed_through, self._id)
@@ -273,13 +248,28 @@ class RecordLink:
 
     async def _delete_one_by_one(self, through: int) -> None:
         """Delete first records up to a number; never all, a new one may have come."""
-        numbers: list[int] = []
         while True:
-            numbers.clear()
-            await self._reader.ask(racp.REPORT_FIRST, lambda n, _: numbers.append(n))
-            if not numbers or numbers[0] > through:
+            number = await self._number_of(racp.REPORT_FIRST)
+            if number is None or number > through:
                 return
             await self._reader.ask(racp.DELETE_FIRST)
+
+    async def _number_of(self, request: racp.Request) -> int | None:
+        """Return the number of the one record asked for, None if there is none.
+
+        Raises LostPeripheral when there is one that does not come: taken for none, it
+        would look like a device that numbers anew.
+        """
+        numbers: list[int] = []
+
+        async def note(records: Sequence[tuple[int, bytes]]) -> None:
+            numbers.extend(number for number, _ in records)
+
+        for _ in range(ATTEMPTS):
+            reply = await self._reader.ask(request, note)
+            if numbers or reply.nothing:
+                return next(iter(numbers), None)
+        raise LostPeripheral(self._client.address, "a record was sent in vain")
 
     # Live
 
@@ -290,7 +280,7 @@ class RecordLink:
         await self._client.write_gatt_char(GHS_CONTROL, start, response=True)
         await self._client.start_notify(BATTERY_LEVEL, self._on_battery)
         # What was recorded between the transfer and this moment is only stored.
-        await self._fetch()
+        await self._backfill.fetch()
         self._around.uploader.wake()
 
     def _on_live(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
@@ -315,10 +305,10 @@ class RecordLink:
             self._received = _dated(self._received, self._reading)
         if await self._flush():
             self._around.uploader.wake()
-        through = await self._around.spool.run(progress.received_through, self._id)
-        if self._live.lost or through < self._highest:
+        hole = await self._around.spool.run(progress.hole_above, self._id, 0)
+        if self._live.lost or hole is not None:
             self._live.lost = 0
-            await self._fetch()
+            await self._backfill.fetch()
             self._around.uploader.wake()
 
     # Battery

@@ -1,7 +1,9 @@
 """The client of Record Access Control Point: asks, collects, waits for the answer."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bleak import BleakClient
@@ -15,13 +17,39 @@ from device_bridge.gatt.racp import Opcode, ResponseCode
 from device_bridge.gatt.segments import SegmentAssembler
 from device_bridge.gatt.uuids import RECORD_ACCESS, STORED_OBSERVATIONS
 
+log = logging.getLogger(__name__)
+
 ATTEMPTS, BUSY_PAUSE = 5, 0.2
+MOST_SCRAPS = 256  # octets kept of what never became a record
 STALLED = 30.0  # seconds without a record or an answer
 COUNTED = {
     Opcode.COMBINED_REPORT: Opcode.COMBINED_RESPONSE,
     Opcode.REPORT_NUMBER: Opcode.NUMBER_RESPONSE,
 }
-Sink = Callable[[int, bytes], None]
+Sink = Callable[[Sequence[tuple[int, bytes]]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a device answered, and how many of the records it sent were received.
+
+    `scraps` is the beginning of what came and did not become a record.
+    """
+
+    code: int | None
+    count: int | None
+    received: int
+    scraps: bytes
+
+    @property
+    def nothing(self) -> bool:
+        """Return whether the device says that it has no such record."""
+        return self.code == ResponseCode.NO_RECORDS and not self.received
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all that was sent is here."""
+        return self.nothing or self.count == self.received
 
 
 class RecordReader:
@@ -31,16 +59,21 @@ class RecordReader:
         self._client = client
         self._answers: asyncio.Queue[racp.Answer] = asyncio.Queue()
         self._assembler = SegmentAssembler()
-        self._sink: Sink | None = None
+        self._taken: list[tuple[int, bytes]] | None = None
+        self._scraps = b""
         self._heard_at = 0.0
-        self.unreadable = 0
+        self.delivered = 0
+
+    @property
+    def address(self) -> str:
+        return self._client.address
 
     async def enable(self) -> None:
         """Enable answers and records, without which a device refuses requests."""
         await self._client.start_notify(RECORD_ACCESS, self._on_answer)
         await self._client.start_notify(STORED_OBSERVATIONS, self._on_segment)
 
-    async def ask(self, request: racp.Request, sink: Sink | None = None) -> racp.Answer:
+    async def ask(self, request: racp.Request, sink: Sink | None = None) -> Reply:
         """Return the answer; records go to `sink` as (number, message) before it.
 
         "No records" is an answer, other codes raise RefusedRequest. Raises
@@ -48,12 +81,16 @@ class RecordReader:
         """
         while not self._answers.empty():
             self._answers.get_nowait()  # some devices answer twice
-        self._sink, self._heard_at = sink, self._time()
+        taken: list[tuple[int, bytes]] = []
+        self._taken, self._scraps, self._heard_at = taken, b"", self._time()
         try:
             await self._write(request)
-            return await self._answer_to(request)
+            answer = await self._answer_to(request)
         finally:
-            self._sink = None
+            self._taken = None
+            if taken and sink is not None:
+                await sink(taken)
+        return Reply(answer.code, answer.count, len(taken), self._scraps)
 
     async def _write(self, request: racp.Request) -> None:
         for attempt in range(ATTEMPTS):
@@ -91,18 +128,23 @@ class RecordReader:
     def _on_answer(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
         try:
             self._answers.put_nowait(racp.decode_answer(bytes(value)))
-        except MalformedRecord:
-            self.unreadable += 1
+        except MalformedRecord as error:
+            log.warning("answer unreadable", extra={"why": error.why})
 
     def _on_segment(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
         self._heard_at = self._time()
+        if self._taken is None:
+            return
+        self._scraps = (self._scraps + bytes(value))[:MOST_SCRAPS]
         try:
             whole = self._assembler.feed(bytes(value))
-            if whole is not None and self._sink is not None:
-                self._sink(*split_stored(whole))
-        except MalformedRecord:
-            # Without a number it cannot be asked for, acknowledged or reported.
-            self.unreadable += 1
+            if whole is not None:
+                self._taken.append(split_stored(whole))
+                self.delivered += 1
+                self._scraps = b""
+        except MalformedRecord as error:
+            # It has no number; it is missed by the count, and asked for by number.
+            log.warning("record unreadable", extra={"why": error.why})
 
     def _time(self) -> float:
         return asyncio.get_running_loop().time()

@@ -78,7 +78,8 @@ def test_only_what_has_no_gap_below_counts_as_committed(db: sqlite3.Connection) 
     commit(db, 1, 3, 5)
     assert progress.committed_through(db, "d")[1] == 1
     assert progress.received_through(db, "d") == 3
-    assert progress.next_received(db, "d", 3) == 5
+    assert progress.hole_above(db, "d", 0) == (4, 4)
+    assert progress.hole_above(db, "d", 4) is None
     commit(db, 2)
     assert progress.committed_through(db, "d")[1] == 3
     progress.add_run(db, "d", 4, 4)
