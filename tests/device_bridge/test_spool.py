@@ -215,3 +215,16 @@ def test_a_device_that_does_not_come_back_holds_nothing_up_for_long(
     spool.append(db, "d", PROFILE, [a_record(1, a_message(0, current=False))])
     later = AT + timedelta(days=2)
     assert len(interpret(db, spool.pick(db, 10, 0.0), later)) == 1
+
+
+def test_a_record_that_breaks_its_reader_goes_raw_and_the_others_go_on(
+    db: sqlite3.Connection,
+) -> None:
+    message = a_message(0, current=True)
+    spool.append(db, "d", "heart rate", [a_record(1, message)])  # it stores no records
+    spool.append(db, "d", PROFILE, [a_record(2, b"bad"), a_record(3, message)])
+    reports = [report for _, report in interpret(db, spool.pick(db, 10, 0.0), AT)]
+    assert [report.sequence for report in reports] == [1, 2, 3]
+    assert [report.what is None for report in reports] == [True, True, False]
+    assert [report.path for report in reports[:2]] == ["dose-events"] * 2
+    assert reports[0].raw == message
