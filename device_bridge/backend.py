@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import httpx
 
-from device_bridge.clock import Clock, DomainClock, real_now
+from device_bridge.clock import Clock, DomainClock
 from device_bridge.errors import BackendRefused, BackendUnavailable
 from device_bridge.events import Item
 
@@ -15,8 +15,14 @@ PATIENCE = httpx.Timeout(30.0, connect=5.0)
 TRY_AGAIN = (401, 408, 425, 429)
 VERDICTS = {"new", "known", "quarantined", "rejected"}
 # What reading a value of another shape raises.
-NOT_OURS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-NOT_OURS += (RecursionError,)
+NOT_OURS = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 T = TypeVar("T")
 
 
@@ -110,10 +116,10 @@ class Backend:
 
     async def clock(self, clock: Clock) -> DomainClock:
         """Return the backend's domain clock and correct `clock` by its real time."""
-        asked = real_now()
+        asked = clock.own
 
         def read(answer: Any) -> DomainClock:  # noqa: ANN401  as JSON gives it
-            answered, server = real_now(), _instant(answer["now"])
+            answered, server = clock.own, _instant(answer["now"])
             domain = read_domain_clock(answer["domain"])
             clock.compare(asked, server, answered)
             return domain

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from bleak import BleakScanner
@@ -13,9 +13,9 @@ from bleak.backends.client import BaseBleakClient
 from bleak.backends.scanner import BaseBleakScanner
 from bleak.exc import BleakError
 
-from device_bridge import spool
+from device_bridge import spool, unchecked
 from device_bridge.backend import Backend, read_domain_clock
-from device_bridge.clock import Clock, DomainClock
+from device_bridge.clock import Clock, DomainClock, boot_id, real_now, since_boot
 from device_bridge.errors import BackendRefused, BackendUnavailable, LostRadio
 from device_bridge.links import Links
 from device_bridge.radio.adapter import open_radio
@@ -59,8 +59,10 @@ async def bluetooth(hci: str, bonds: BondStore) -> AsyncGenerator[Stack]:
         await radio.close()
 
 
-async def run(settings: Settings) -> None:
-    """Bridge until cancelled."""
+async def run(
+    settings: Settings, machine_time: Callable[[], datetime] = real_now
+) -> None:
+    """Bridge until cancelled. `machine_time` may be wrong, and is read once."""
     async with AsyncExitStack() as opened:
         spooled = Spool(settings.spool / "spool.sqlite")
         opened.callback(spooled.close)
@@ -68,7 +70,7 @@ async def run(settings: Settings) -> None:
         opened.callback(bonds.close)
         backend = Backend(settings.backend, read_token(settings).text)
         opened.push_async_callback(backend.close)
-        clock = Clock()
+        clock = await _own_clock(spooled, machine_time())
         await _first_clock(spooled, backend, clock)
         uploader = Uploader(spooled, backend, clock)
         registry = Registry(spooled, backend)
@@ -114,6 +116,16 @@ async def _scan(stack: Stack, around: Surroundings) -> None:
         await links.close()
 
 
+async def _own_clock(spooled: Spool, shown: datetime) -> Clock:
+    """Return a clock that goes on from what this machine's clock shows.
+
+    Somebody who sets that while we run would make two errors of one.
+    """
+    boot = boot_id()
+    base = await spooled.run(unchecked.base_of, boot, shown - since_boot())
+    return Clock(read_real=lambda: base + since_boot(), boot=boot)
+
+
 async def _first_clock(spooled: Spool, backend: Backend, clock: Clock) -> None:
     """Set the domain clock: the backend's, or the one kept from the last run.
 
@@ -134,8 +146,12 @@ async def _ask_clock(spooled: Spool, backend: Backend, clock: Clock) -> bool:
     except (BackendUnavailable, BackendRefused) as error:
         log.info("clock not read", extra={"why": str(error)})
         return False
-    if domain != clock.domain:
-        clock.domain = domain
+    changed = domain != clock.domain
+    if clock.follow(domain):
+        await spooled.run(unchecked.correct, clock.boot, clock.shift_s)
+        base = clock.real - since_boot()
+        await spooled.run(unchecked.keep_base, clock.boot, base)
+    if changed:
         await spooled.run(spool.remember, "domain clock", _as_json(domain))
     if clock.error:
         behind = clock.error.total_seconds()
@@ -154,7 +170,8 @@ def _as_json(domain: DomainClock) -> dict[str, object]:
 async def _keep_clock(spooled: Spool, backend: Backend, clock: Clock) -> None:
     while True:
         # In a demo the speed may be changed at any time; follow soon.
-        await asyncio.sleep(CLOCK_EVERY if clock.speed == 1 else CLOCK_RETRY)
+        steady = clock.speed == 1 and clock.checked
+        await asyncio.sleep(CLOCK_EVERY if steady else CLOCK_RETRY)
         await _ask_clock(spooled, backend, clock)
 
 

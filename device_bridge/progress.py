@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from device_bridge.unchecked import UNCHECKED
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (
     device_id TEXT PRIMARY KEY, generation INTEGER NOT NULL, committed INTEGER NOT NULL,
@@ -194,8 +196,8 @@ def _here(db: sqlite3.Connection, device_id: str) -> list[tuple[int, int]]:
     return db.execute(
         "SELECT low, high FROM done WHERE device_id = ?1"
         " UNION SELECT number, number FROM record WHERE device_id = ?1"
-        " AND generation = ?2 ORDER BY 1",
-        (device_id, generation(db, device_id)),
+        " AND generation = ?2 AND why IS NOT ?3 ORDER BY 1",
+        (device_id, generation(db, device_id), UNCHECKED),
     ).fetchall()
 
 

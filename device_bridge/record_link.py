@@ -59,6 +59,8 @@ class RecordLink:
         self._live = SegmentAssembler()
         self._reading: ClockReading | None = None
         self._clock_moved = False
+        self._unchecked: str | None = None
+        self._clock_told = False
         self._received: list[RawRecord] = []
         self._poke = asyncio.Event()
         self._battery: int | None = None
@@ -85,7 +87,6 @@ class RecordLink:
             await self._flush()
             around.uploader.receiving.discard(self._id)
             around.uploader.wake()
-        await self._report_clock()
         await self._start_live()
         await self._listen()
 
@@ -112,6 +113,9 @@ class RecordLink:
         await self._take_live()
         await self._read_battery()
         await self._acknowledge()
+        if self._unchecked is not None:
+            return  # by a clock that may be wrong nothing is set and nobody was heard
+        await self._report_clock()
         if (
             self._reading
             and self._reading.wants_setting
@@ -134,6 +138,7 @@ class RecordLink:
     async def _read_clock(self) -> datetime:
         """Measure the device's clock and return when that was asked for."""
         self._clock_moved = False
+        self._unchecked = self._around.clock.unchecked
         before = self._around.clock.now
         value = await self._client.read_gatt_char(CURRENT_ELAPSED_TIME)
         after = self._around.clock.now
@@ -141,12 +146,15 @@ class RecordLink:
             stamp = decode_elapsed_time(bytes(value))
         except MalformedRecord as error:
             raise LostPeripheral(self._client.address, error.why) from error
+        if self._unchecked != self._around.clock.unchecked:
+            return await self._read_clock()  # our own clock was put right meanwhile
         self._reading = compare_clocks(stamp, before, after)
         return before
 
     async def _report_clock(self) -> None:
-        reading = self._reading
-        if reading is not None and reading.wants_setting:
+        reading, told = self._reading, self._clock_told
+        self._clock_told = True
+        if reading is not None and reading.wants_setting and not told:
             detail: dict[str, object] = {"offset_s": reading.offset_s}
             await self._around.report(self._id, Kind.CLOCK_WRONG, detail)
 
@@ -206,7 +214,7 @@ class RecordLink:
         await self._flush()
 
     def _take(self, number: int, message: bytes, *, live: bool) -> None:
-        reading = self._reading
+        reading = self._checked_reading()
         self._received.append(
             RawRecord(
                 number=number,
@@ -216,8 +224,19 @@ class RecordLink:
                 heard_at=self._around.clock.now,
                 offset_s=reading.offset_s if reading else None,
                 uncertainty_s=reading.uncertainty_s if reading else 0.0,
+                unchecked=self._unchecked,
             )
         )
+
+    def _checked_reading(self) -> ClockReading | None:
+        """Return the device's clock; corrected if ours was checked since."""
+        reading, clock = self._reading, self._around.clock
+        if self._unchecked is not None and clock.checked:
+            self._unchecked = None
+            if reading is not None and reading.offset_s is not None:
+                offset_s = reading.offset_s - clock.shift_s
+                self._reading = replace(reading, offset_s=offset_s)
+        return self._reading
 
     async def _flush(self) -> int:
         taken, self._received = self._received, []
@@ -302,7 +321,7 @@ class RecordLink:
     async def _take_live(self) -> None:
         if self._clock_moved:
             await self._read_clock()
-            self._received = _dated(self._received, self._reading)
+            self._received = _dated(self._received, self._reading, self._unchecked)
         if await self._flush():
             self._around.uploader.wake()
         hole = await self._around.spool.run(progress.hole_above, self._id, 0)
@@ -339,10 +358,10 @@ def _ignore(_: Any, _value: bytearray) -> None:  # noqa: ANN401  unused
 
 
 def _dated(
-    records: Sequence[RawRecord], reading: ClockReading | None
+    records: Sequence[RawRecord], reading: ClockReading | None, unchecked: str | None
 ) -> list[RawRecord]:
     """Return live records with the offset measured after the clock had moved."""
     if reading is None:
         return list(records)
     measured = {"offset_s": reading.offset_s, "uncertainty_s": reading.uncertainty_s}
-    return [replace(record, **measured) for record in records]
+    return [replace(record, **measured, unchecked=unchecked) for record in records]

@@ -138,5 +138,5 @@ class Surroundings:
     ) -> None:
         """Spool something the bridge noticed about a device."""
         item = plain_event(device_id, kind, self.clock.now, detail)
-        await self.spool.run(spool.keep_event, item)
+        await self.spool.run(spool.keep_event, item, self.clock.unchecked)
         self.uploader.wake()

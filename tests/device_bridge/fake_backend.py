@@ -170,6 +170,7 @@ class FakeBackend:
     failures: list[int] = field(default_factory=list)
     rejected: set[str] = field(default_factory=set)
     poison: set[int] = field(default_factory=set)
+    down: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def doses(self, serial: str) -> list[Item]:
@@ -188,6 +189,8 @@ class FakeBackend:
 
     def answer(self, path: str, body: Item) -> tuple[int, Any]:
         with self.lock:
+            if self.down:
+                return 503, {"title": "down"}
             if self.failures:
                 return self.failures.pop(0), {"title": "not now"}
             try:

@@ -222,6 +222,7 @@ async def a_bench(box: FakeBox, folder: Path) -> AsyncGenerator[Bench]:
     with serving(backend) as address:
         spooled = Spool(folder / "spool.sqlite")
         http, clock = Backend(address, TOKEN), Clock()
+        clock.follow(clock.domain)
         uploader = Uploader(spooled, http, clock)
         around = Surroundings(
             clock=clock,
