@@ -57,8 +57,8 @@ class FakeBox:
     """What a box stores, and how it fails.
 
     It is `busy` for so many requests; it counts the `withheld` as sent, but nothing of
-    them arrives; of the `broken` only the beginning does. After `then_live` records of
-    a transfer one happens and is told live.
+    them arrives; of the `broken` only the beginning does. `live_during_transfer`
+    happens, and is told live, behind the first record of the next transfer.
     """
 
     records: dict[int, bytes]
@@ -67,7 +67,9 @@ class FakeBox:
     broken: set[int] = field(default_factory=set[int])
     live_during_transfer: int | None = None
     knows_ranges: bool = True
-    repeats: int = 1
+    repeats: int = 1  # of each record
+    unasked: int | None = None  # sent at the end of a transfer
+    pause_after: int | None = None  # records; then nothing comes any more
     offset: timedelta = timedelta(0)
     address: str = "F0:00:00:00:00:01"
     requests: list[racp.Request] = field(default_factory=list[racp.Request])
@@ -110,8 +112,8 @@ class FakeBox:
 
     def _act(self, request: racp.Request) -> None:
         if request.opcode is Opcode.ABORT:
-            return
-        if self.busy:
+            self._code(request, ResponseCode.SUCCESS)
+        elif self.busy:
             self.busy -= 1
             self._code(request, ResponseCode.SERVER_BUSY)
         elif request.operator is Operator.WITHIN_RANGE and not self.knows_ranges:
@@ -144,17 +146,22 @@ class FakeBox:
     def _report(self, numbers: Iterable[int]) -> None:
         sent = 0
         for number in numbers:
+            if sent == self.pause_after:
+                return
             sent += 1
             for _ in range(self.repeats):
                 self._send(number)
             if (live := self.live_during_transfer) is not None:
                 self.live_during_transfer = None
                 self.happens(live)
+        if self.unasked is not None:
+            self._send(self.unasked)
         answer = racp.Answer(Opcode.COMBINED_RESPONSE, count=sent)
         self._say(RECORD_ACCESS, [answer.encode()])
 
     def _send(self, number: int) -> None:
-        message = number.to_bytes(4, "little") + self.records[number]
+        kept = self.records.get(number) or an_opening(number)
+        message = number.to_bytes(4, "little") + kept
         segments = self._stored.cut(message, 30)
         if number in self.broken:
             segments = segments[:1]

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from device_bridge import progress
+from device_bridge import progress, spool
 from device_bridge.errors import LostPeripheral
+from device_bridge.gatt.racp import Opcode
+from device_bridge.record_reader import MOST_RECORDS
 from tests.device_bridge.fake_backend import device_id
 from tests.device_bridge.fake_box import SERIAL, Bench, FakeBox, a_bench, an_opening
 from tests.device_bridge.stories import until
@@ -158,5 +160,55 @@ def test_a_link_over_which_nothing_comes_gives_no_record_up(tmp_path: Path) -> N
             await the_link_is_lost(bench)
         assert bench.gaps == []
         assert sorted(box.records) == [1, 2]
+
+    play(box, tmp_path, story)
+
+
+def test_records_are_on_disk_while_others_are_still_to_come(tmp_path: Path) -> None:
+    box = a_box(*range(1, 601))
+
+    async def story(bench: Bench) -> None:
+        box.pause_after = 600 - 50
+        async with bench.linked():
+            async with asyncio.timeout(10):
+                while await bench.spool.run(spool.count) < 512:
+                    await asyncio.sleep(0.01)
+
+    play(box, tmp_path, story)
+
+
+def test_a_box_that_sends_a_record_twice_is_stopped(tmp_path: Path) -> None:
+    box = a_box(1, 2, 3)
+
+    async def story(bench: Bench) -> None:
+        box.repeats = 2
+        await the_link_is_lost(bench)
+        assert box.requests[-1].opcode is Opcode.ABORT
+        assert bench.heard == []
+
+    play(box, tmp_path, story)
+
+
+def test_a_box_that_sends_what_was_not_asked_for_is_stopped(tmp_path: Path) -> None:
+    box = a_box(1, 2, 3)
+
+    async def story(bench: Bench) -> None:
+        async with bench.linked():
+            await until(lambda: bench.heard)
+        box.records[4] = an_opening(4)
+        box.unasked = 2
+        await the_link_is_lost(bench)
+        assert box.requests[-1].opcode is Opcode.ABORT
+
+    play(box, tmp_path, story)
+
+
+def test_a_box_that_never_stops_sending_is_stopped(tmp_path: Path) -> None:
+    box = FakeBox(dict.fromkeys(range(1, MOST_RECORDS + 3), b"short"))
+
+    async def story(bench: Bench) -> None:
+        await the_link_is_lost(bench)
+        assert await bench.spool.run(progress.received_through, device_id(SERIAL)) > 0
+        assert box.requests[-1].opcode is Opcode.ABORT
 
     play(box, tmp_path, story)
