@@ -16,7 +16,12 @@ from bleak.exc import BleakError
 from device_bridge import spool, unchecked
 from device_bridge.backend import Backend, read_domain_clock
 from device_bridge.clock import Clock, DomainClock, boot_id, real_now, since_boot
-from device_bridge.errors import BackendRefused, BackendUnavailable, LostRadio
+from device_bridge.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    BadSettings,
+    LostRadio,
+)
 from device_bridge.links import Links
 from device_bridge.radio.adapter import open_radio
 from device_bridge.radio.client import client_on
@@ -90,7 +95,7 @@ async def run(
             group.create_task(around.samples.run())
             group.create_task(_keep_clock(spooled, backend, clock))
             group.create_task(_keep_registry(registry))
-            group.create_task(_keep_token(settings, backend))
+            group.create_task(_keep_token(settings, backend, clock))
             group.create_task(_keep_radio(settings.hci, bonds, around))
 
 
@@ -181,17 +186,22 @@ async def _keep_registry(registry: Registry) -> None:
         await registry.refresh()
 
 
-async def _keep_token(settings: Settings, backend: Backend) -> None:
+async def _keep_token(settings: Settings, backend: Backend, clock: Clock) -> None:
     """Use a token that was written anew; rotate one that is about to expire."""
     while True:
-        token = read_token(settings)
-        backend.use_token(token.text)
-        path, expires = settings.token_file, token.expires_at
-        if path is not None and expires is not None:
-            try:
-                if expires - Clock().real < ROTATE_BEFORE:
-                    write_token(path, await backend.rotate())
-                    log.info("token rotated")
-            except (BackendUnavailable, BackendRefused) as error:
-                log.warning("token not rotated", extra={"why": str(error)})
+        try:
+            await _fresh_token(settings, backend, clock)
+        except (BackendUnavailable, BackendRefused, BadSettings, OSError) as error:
+            log.warning("token not renewed", extra={"why": str(error)})
         await asyncio.sleep(TOKEN_EVERY)
+
+
+async def _fresh_token(settings: Settings, backend: Backend, clock: Clock) -> None:
+    token = read_token(settings)
+    backend.use_token(token.text)
+    path, expires = settings.token_file, token.expires_at
+    if path is None or expires is None or not clock.checked:
+        return
+    if expires - clock.real < ROTATE_BEFORE:
+        write_token(path, await backend.rotate())
+        log.info("token rotated")

@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from device_bridge import progress, samples
 from device_bridge.errors import BadSpool
+from device_bridge.private import private_file
 from device_bridge.unchecked import UNCHECKED
 
 T = TypeVar("T")
@@ -99,7 +100,6 @@ class Spool:
     """The file and its thread. A call is one transaction, synced when it returns."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._db = self._thread.submit(_open, path).result()
 
@@ -136,7 +136,8 @@ class _Transaction:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    kept = private_file(path)
+    db = sqlite3.connect(kept, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
