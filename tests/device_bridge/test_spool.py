@@ -21,6 +21,7 @@ from device_bridge.gatt.ghs import Discrete, Observation, Tlv, encode_observatio
 from device_bridge.interpret import interpret
 from device_bridge.samples import Sample
 from device_bridge.spool import RawRecord, Spool
+from device_bridge.surroundings import SampleBuffer
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 PROFILE = "medication monitor over GHS"
@@ -337,3 +338,26 @@ def test_a_queue_of_a_later_version_is_refused_and_left_as_it_is(
     path.write_bytes(b"no queue at all" * 100)
     with pytest.raises(BadSpool, match="not a database"):
         Spool(path)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_samples_are_on_disk_once_whenever_the_bridge_is_stopped(
+    tmp_path: Path, turns: int
+) -> None:
+    async def stopped() -> list[float]:
+        opened = Spool(tmp_path / "spool.sqlite")
+        buffer = SampleBuffer(opened)
+        running = asyncio.create_task(buffer.run())
+        for number in range(3):
+            at = AT + timedelta(seconds=number)
+            buffer.add(Sample("w", "8867-4", "/min", at, float(number)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait((running,))
+        kept = await opened.run(samples.pick, 10, 0.0)
+        opened.close()
+        return [value for segment in kept for value in segment.values]
+
+    # Stopped before its first turn, a task has nothing that it could still do.
+    assert asyncio.run(stopped()) == ([0.0, 1.0, 2.0] if turns else [])
