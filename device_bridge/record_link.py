@@ -190,14 +190,14 @@ class RecordLink:
         log.warning("numbering began anew", extra={"device": self._id, "epoch": opened})
         await self._around.report(self._id, Kind.RESET, {"epoch": opened})
 
-    async def _begins_by(self, deleted: int) -> bool:
-        """Return whether a record is stored that was deleted, by its number."""
+    async def _begins_by(self, number: int) -> bool:
+        """Return whether a record of that number or a lower one is stored."""
         try:
             first = await self._number_of(racp.REPORT_FIRST)
         except LostPeripheral:
-            below = await self._reader.ask(racp.count_through(deleted))
+            below = await self._reader.ask(racp.count_through(number))
             return bool(below.count)
-        return first is not None and first <= deleted
+        return first is not None and first <= number
 
     async def _ends_below(self, committed: int) -> bool:
         """Return whether all that is stored is numbered below what was committed."""
@@ -267,10 +267,7 @@ class RecordLink:
 
     async def _delete_one_by_one(self, through: int) -> None:
         """Delete first records up to a number; never all, a new one may have come."""
-        while True:
-            number = await self._number_of(racp.REPORT_FIRST)
-            if number is None or number > through:
-                return
+        while await self._begins_by(through):
             await self._reader.ask(racp.DELETE_FIRST)
 
     async def _number_of(self, request: racp.Request) -> int | None:

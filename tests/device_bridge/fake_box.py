@@ -67,6 +67,7 @@ class FakeBox:
     broken: set[int] = field(default_factory=set[int])
     live_during_transfer: int | None = None
     knows_ranges: bool = True
+    deletes_many: bool = True
     repeats: int = 1  # of each record
     unasked: int | None = None  # sent at the end of a transfer
     pause_after: int | None = None  # records; then nothing comes any more
@@ -116,7 +117,7 @@ class FakeBox:
         elif self.busy:
             self.busy -= 1
             self._code(request, ResponseCode.SERVER_BUSY)
-        elif request.operator is Operator.WITHIN_RANGE and not self.knows_ranges:
+        elif self._does_not_know(request):
             self._code(request, ResponseCode.OPERATOR_NOT_SUPPORTED)
         elif request.opcode is Opcode.REPORT_NUMBER:
             count = len(self._meant(request))
@@ -130,6 +131,11 @@ class FakeBox:
             self._code(request, ResponseCode.SUCCESS)
         else:
             self._report(numbers)
+
+    def _does_not_know(self, request: racp.Request) -> bool:
+        if request.opcode is Opcode.DELETE_STORED and not self.deletes_many:
+            return request.operator is not Operator.FIRST
+        return request.operator is Operator.WITHIN_RANGE and not self.knows_ranges
 
     def _meant(self, request: racp.Request) -> list[int]:
         numbers = sorted(self.records)

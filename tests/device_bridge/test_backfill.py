@@ -212,3 +212,22 @@ def test_a_box_that_never_stops_sending_is_stopped(tmp_path: Path) -> None:
         assert box.requests[-1].opcode is Opcode.ABORT
 
     play(box, tmp_path, story)
+
+
+def test_a_box_that_deletes_one_by_one_is_emptied_of_what_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    box = a_box(1, 2, 3)
+
+    async def story(bench: Bench) -> None:
+        box.deletes_many = False
+        box.broken = {1}
+        for _ in range(2):
+            await the_link_is_lost(bench)
+        async with bench.linked():
+            await until(lambda: bench.heard)
+        async with bench.linked():
+            await until(lambda: not box.records)
+        assert bench.sequences == [2, 3]
+
+    play(box, tmp_path, story)
