@@ -111,6 +111,7 @@ class RecordLink:
     async def _beat(self) -> None:
         asked = await self._read_clock()
         await self._take_live()
+        await self._backfill.fetch()  # a live notification may have been lost
         await self._read_battery()
         await self._acknowledge()
         if self._unchecked is not None:

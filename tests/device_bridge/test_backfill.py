@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 
 from device_bridge import progress, spool
+from device_bridge.clock import DomainClock
 from device_bridge.errors import LostPeripheral
 from device_bridge.gatt.racp import Opcode
 from device_bridge.record_reader import MOST_RECORDS
 from tests.device_bridge.fake_backend import device_id
-from tests.device_bridge.fake_box import SERIAL, Bench, FakeBox, a_bench, an_opening
-from tests.device_bridge.stories import until
+from tests.device_bridge.fake_box import (
+    MINUTE,
+    SERIAL,
+    Bench,
+    FakeBox,
+    a_bench,
+    an_opening,
+)
+from tests.device_bridge.stories import now, until
 
 Story = Callable[[Bench], Coroutine[Any, Any, None]]
 
@@ -229,5 +237,24 @@ def test_a_box_that_deletes_one_by_one_is_emptied_of_what_cannot_be_read(
         async with bench.linked():
             await until(lambda: not box.records)
         assert bench.sequences == [2, 3]
+
+    play(box, tmp_path, story)
+
+
+def test_a_box_is_not_heard_beyond_a_record_whose_live_notification_was_lost(
+    tmp_path: Path,
+) -> None:
+    box = a_box(1, 2)
+
+    async def story(bench: Bench) -> None:
+        start = now()
+        bench.clock.follow(DomainClock(start, start, 120.0))  # a beat a second
+        async with bench.linked():
+            await until(lambda: bench.heard)
+            box.records[3] = an_opening(3)
+            at = bench.clock.now
+            later = 3 * MINUTE
+            await until(lambda: bench.heard[-1]["at"] > (at + later).isoformat())
+        assert bench.heard[-1]["sequence"] == 3
 
     play(box, tmp_path, story)
