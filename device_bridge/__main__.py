@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         " backend. Settings: " + (read_settings.__doc__ or ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--log", default="info", help="debug, info, warning or error")
+    levels = ["debug", "info", "warning", "error"]
+    parser.add_argument("--log", default="info", type=str.lower, choices=levels)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     make = commands.add_parser("run", help="bridge until stopped")
@@ -151,9 +152,8 @@ async def _show_devices(settings: Settings, seconds: float) -> None:
 
 def _decode(options: argparse.Namespace) -> int:
     if options.vectors is not None:
-        for item in json.loads(options.vectors.read_text(encoding="utf-8")):
-            fields = _decoded_vector(item)
-            print(json.dumps({"id": item["id"], "decoded": fields}))
+        for line in _decoded_vectors(options.vectors):
+            print(line)
         return 0
     if options.characteristic is None or options.characteristic.upper() not in READERS:
         raise BadSettings(f"characteristic: want one of {', '.join(READERS)}")
@@ -167,6 +167,20 @@ def _decode(options: argparse.Namespace) -> int:
         raise BadSettings(f"octets: {error}") from error
     print(json.dumps(read(options.characteristic, values, context), indent=1))
     return 0
+
+
+def _decoded_vectors(path: Path) -> list[str]:
+    """Return a line of JSON a vector; raises BadSettings for another kind of file."""
+    try:
+        items = json.loads(path.read_text(encoding="utf-8"))
+        return [
+            json.dumps({"id": item["id"], "decoded": _decoded_vector(item)})
+            for item in items
+        ]
+    except OSError as error:
+        raise BadSettings(f"vectors: {path}: {error.strerror}") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BadSettings(f"vectors: {path}: not test vectors: {error!r}") from error
 
 
 def _decoded_vector(item: dict[str, Any]) -> dict[str, Any]:

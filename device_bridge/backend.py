@@ -1,19 +1,29 @@
 """The backend as the bridge sees it: a few HTTP calls, each clear about retrying."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import httpx
 
-from device_bridge.clock import Clock, DomainClock, real_now
+from device_bridge.clock import Clock, DomainClock
 from device_bridge.errors import BackendRefused, BackendUnavailable
 from device_bridge.events import Item
 
 PATIENCE = httpx.Timeout(30.0, connect=5.0)
 TRY_AGAIN = (401, 408, 425, 429)
+VERDICTS = {"new", "known", "quarantined", "rejected"}
+# What reading a value of another shape raises.
+NOT_OURS = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +67,31 @@ class Backend:
 
     async def post_items(self, path: str, items: Sequence[Item]) -> list[Verdict]:
         """Return a verdict an item, in order, after the backend's commit."""
-        answer = await self._call("POST", f"/v1/{path}", {"items": list(items)})
-        return _verdicts(answer.get("verdicts"), len(items))
+
+        def read(answer: Any) -> list[Verdict]:  # noqa: ANN401  as JSON gives it
+            return _verdicts(answer["verdicts"], len(items))
+
+        return await self._call("POST", f"/v1/{path}", read, {"items": list(items)})
 
     async def post_segments(self, items: Sequence[Item]) -> list[Verdict]:
         """Return a verdict a segment, in order, after the backend's commit."""
-        answer = await self._call("POST", "/v1/vitals", {"segments": list(items)})
-        return _verdicts(answer.get("segments"), len(items))
+
+        def read(answer: Any) -> list[Verdict]:  # noqa: ANN401  as JSON gives it
+            return _verdicts(answer["segments"], len(items))
+
+        return await self._call("POST", "/v1/vitals", read, {"segments": list(items)})
 
     async def devices(self) -> list[dict[str, Any]]:
         """Return the devices this bridge may read, as the backend lists them."""
-        return await self._call("GET", "/v1/bridges/devices")
+
+        def read(answer: Any) -> list[dict[str, Any]]:  # noqa: ANN401  as JSON gives it
+            if not isinstance(answer, list):
+                raise TypeError("no list of devices")
+            listed = cast("list[dict[str, Any]]", answer)
+            registered(listed)
+            return listed
+
+        return await self._call("GET", "/v1/bridges/devices", read)
 
     async def open_epoch(
         self, device_id: str, after: tuple[int, int] | None, reason: str
@@ -75,29 +99,45 @@ class Backend:
         """Return the epoch that follows a record; asking again gives the same."""
         last = None if after is None else {"epoch": after[0], "sequence": after[1]}
         body = {"device_id": device_id, "after": last, "reason": reason}
-        answer = await self._call("POST", "/v1/device-epochs", body)
-        return int(answer["epoch"])
+
+        def read(answer: Any) -> int:  # noqa: ANN401  as JSON gives it
+            return int(answer["epoch"])
+
+        return await self._call("POST", "/v1/device-epochs", read, body)
 
     async def rotate(self) -> dict[str, Any]:
         """Return a new token and when it expires; the old one works for a while."""
-        return await self._call("POST", "/v1/bridges/rotate", {})
+        return await self._call("POST", "/v1/bridges/rotate", _with_token, {})
 
     async def pair(self, code: str, name: str) -> dict[str, Any]:
         """Return id and token for a pairing code."""
         body = {"code": code, "name": name}
-        return await self._call("POST", "/v1/bridges/pair", body)
+        return await self._call("POST", "/v1/bridges/pair", _with_token, body)
 
     async def clock(self, clock: Clock) -> DomainClock:
         """Return the backend's domain clock and correct `clock` by its real time."""
-        asked = real_now()
-        answer = await self._call("GET", "/v1/clock")
-        answered = real_now()
-        clock.compare(asked, datetime.fromisoformat(answer["now"]), answered)
-        return read_domain_clock(answer["domain"])
+        asked = clock.own
+
+        def read(answer: Any) -> DomainClock:  # noqa: ANN401  as JSON gives it
+            answered, server = clock.own, _instant(answer["now"])
+            domain = read_domain_clock(answer["domain"])
+            clock.compare(asked, server, answered)
+            return domain
+
+        return await self._call("GET", "/v1/clock", read)
 
     async def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
-    ) -> Any:  # noqa: ANN401  as JSON gives it
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Any], T],
+        body: Mapping[str, Any] | None = None,
+    ) -> T:
+        """Return what `read` makes of the answer.
+
+        A captive portal or a proxy may answer for the backend, in any shape: that is
+        no commit and no refusal, but a backend that was not reached.
+        """
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
             answer = await self._http.request(
@@ -109,22 +149,24 @@ class Backend:
             raise BackendUnavailable(
                 f"status {answer.status_code}", _seconds(answer.headers)
             )
+        if answer.is_redirect:
+            raise BackendUnavailable(f"status {answer.status_code}")
         if answer.status_code >= 300:
             raise BackendRefused(answer.status_code, answer.text)
         try:
-            return answer.json()
-        except json.JSONDecodeError as error:
-            # A captive portal or proxy answers for the backend: not a commit.
-            raise BackendUnavailable("the answer is not JSON") from error
+            return read(answer.json())
+        except NOT_OURS as error:
+            why = f"not an answer of the backend: {type(error).__name__}"
+            raise BackendUnavailable(why) from error
 
 
 def read_domain_clock(value: Mapping[str, Any]) -> DomainClock:
     """Return the clock from its JSON."""
-    return DomainClock(
-        datetime.fromisoformat(value["anchor_real"]),
-        datetime.fromisoformat(value["anchor_domain"]),
-        float(value["speed"]),
-    )
+    speed = float(value["speed"])
+    if not 0 < speed < float("inf"):
+        raise ValueError(f"no speed: {speed}")
+    anchor_real, anchor_domain = value["anchor_real"], value["anchor_domain"]
+    return DomainClock(_instant(anchor_real), _instant(anchor_domain), speed)
 
 
 def registered(listed: Sequence[Mapping[str, Any]]) -> list[RegisteredDevice]:
@@ -138,21 +180,39 @@ def registered(listed: Sequence[Mapping[str, Any]]) -> list[RegisteredDevice]:
                 maker=item["maker"],
                 model=item["model"],
                 serial=item["serial"],
-                epoch=committed.get("epoch", 0),
-                sequence=committed.get("sequence", 0),
+                epoch=int(committed.get("epoch", 0)),
+                sequence=int(committed.get("sequence", 0)),
             )
         )
     return found
 
 
-def _verdicts(value: object, wanted: int) -> list[Verdict]:
-    items = cast("list[dict[str, Any]]", value if isinstance(value, list) else [])
-    if len(items) != wanted:
+def _verdicts(value: Sequence[Mapping[str, Any]], wanted: int) -> list[Verdict]:
+    if len(value) != wanted:
         # Which item was committed cannot be said; all of them are sent again.
         raise BackendUnavailable("the verdicts do not match the items")
-    return [Verdict(item["verdict"], item.get("reason")) for item in items]
+    verdicts = [Verdict(item["verdict"], item.get("reason")) for item in value]
+    if unknown := {verdict.verdict for verdict in verdicts} - VERDICTS:
+        raise ValueError(f"no verdicts: {unknown}")
+    return verdicts
+
+
+def _with_token(answer: Any) -> dict[str, Any]:  # noqa: ANN401  as JSON gives it
+    """Return an answer that has a token to be kept."""
+    if not isinstance(answer["token"], str) or not answer["token"]:
+        raise ValueError("no token")
+    if expires := answer.get("expires_at"):
+        _instant(expires)
+    return answer
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"no instant: {text}")
+    return at
 
 
 def _seconds(headers: httpx.Headers) -> float | None:
     value = headers.get("Retry-After", "")
-    return min(float(value), 300.0) if value.isdigit() else None
+    return min(float(value), 300.0) if value.isdecimal() else None

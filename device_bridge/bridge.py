@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from bleak import BleakScanner
@@ -13,10 +13,15 @@ from bleak.backends.client import BaseBleakClient
 from bleak.backends.scanner import BaseBleakScanner
 from bleak.exc import BleakError
 
-from device_bridge import spool
+from device_bridge import spool, unchecked
 from device_bridge.backend import Backend, read_domain_clock
-from device_bridge.clock import Clock, DomainClock
-from device_bridge.errors import BackendRefused, BackendUnavailable, LostRadio
+from device_bridge.clock import Clock, DomainClock, boot_id, real_now, since_boot
+from device_bridge.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    BadSettings,
+    LostRadio,
+)
 from device_bridge.links import Links
 from device_bridge.radio.adapter import open_radio
 from device_bridge.radio.client import client_on
@@ -59,8 +64,10 @@ async def bluetooth(hci: str, bonds: BondStore) -> AsyncGenerator[Stack]:
         await radio.close()
 
 
-async def run(settings: Settings) -> None:
-    """Bridge until cancelled."""
+async def run(
+    settings: Settings, machine_time: Callable[[], datetime] = real_now
+) -> None:
+    """Bridge until cancelled. `machine_time` may be wrong, and is read once."""
     async with AsyncExitStack() as opened:
         spooled = Spool(settings.spool / "spool.sqlite")
         opened.callback(spooled.close)
@@ -68,7 +75,7 @@ async def run(settings: Settings) -> None:
         opened.callback(bonds.close)
         backend = Backend(settings.backend, read_token(settings).text)
         opened.push_async_callback(backend.close)
-        clock = Clock()
+        clock = await _own_clock(spooled, machine_time())
         await _first_clock(spooled, backend, clock)
         uploader = Uploader(spooled, backend, clock)
         registry = Registry(spooled, backend)
@@ -88,7 +95,7 @@ async def run(settings: Settings) -> None:
             group.create_task(around.samples.run())
             group.create_task(_keep_clock(spooled, backend, clock))
             group.create_task(_keep_registry(registry))
-            group.create_task(_keep_token(settings, backend))
+            group.create_task(_keep_token(settings, backend, clock))
             group.create_task(_keep_radio(settings.hci, bonds, around))
 
 
@@ -114,6 +121,16 @@ async def _scan(stack: Stack, around: Surroundings) -> None:
         await links.close()
 
 
+async def _own_clock(spooled: Spool, shown: datetime) -> Clock:
+    """Return a clock that goes on from what this machine's clock shows.
+
+    Somebody who sets that while we run would make two errors of one.
+    """
+    boot = boot_id()
+    base = await spooled.run(unchecked.base_of, boot, shown - since_boot())
+    return Clock(read_real=lambda: base + since_boot(), boot=boot)
+
+
 async def _first_clock(spooled: Spool, backend: Backend, clock: Clock) -> None:
     """Set the domain clock: the backend's, or the one kept from the last run.
 
@@ -134,8 +151,12 @@ async def _ask_clock(spooled: Spool, backend: Backend, clock: Clock) -> bool:
     except (BackendUnavailable, BackendRefused) as error:
         log.info("clock not read", extra={"why": str(error)})
         return False
-    if domain != clock.domain:
-        clock.domain = domain
+    changed = domain != clock.domain
+    if clock.follow(domain):
+        await spooled.run(unchecked.correct, clock.boot, clock.shift_s)
+        base = clock.real - since_boot()
+        await spooled.run(unchecked.keep_base, clock.boot, base)
+    if changed:
         await spooled.run(spool.remember, "domain clock", _as_json(domain))
     if clock.error:
         behind = clock.error.total_seconds()
@@ -154,7 +175,8 @@ def _as_json(domain: DomainClock) -> dict[str, object]:
 async def _keep_clock(spooled: Spool, backend: Backend, clock: Clock) -> None:
     while True:
         # In a demo the speed may be changed at any time; follow soon.
-        await asyncio.sleep(CLOCK_EVERY if clock.speed == 1 else CLOCK_RETRY)
+        steady = clock.speed == 1 and clock.checked
+        await asyncio.sleep(CLOCK_EVERY if steady else CLOCK_RETRY)
         await _ask_clock(spooled, backend, clock)
 
 
@@ -164,17 +186,22 @@ async def _keep_registry(registry: Registry) -> None:
         await registry.refresh()
 
 
-async def _keep_token(settings: Settings, backend: Backend) -> None:
+async def _keep_token(settings: Settings, backend: Backend, clock: Clock) -> None:
     """Use a token that was written anew; rotate one that is about to expire."""
     while True:
-        token = read_token(settings)
-        backend.use_token(token.text)
-        path, expires = settings.token_file, token.expires_at
-        if path is not None and expires is not None:
-            try:
-                if expires - Clock().real < ROTATE_BEFORE:
-                    write_token(path, await backend.rotate())
-                    log.info("token rotated")
-            except (BackendUnavailable, BackendRefused) as error:
-                log.warning("token not rotated", extra={"why": str(error)})
+        try:
+            await _fresh_token(settings, backend, clock)
+        except (BackendUnavailable, BackendRefused, BadSettings, OSError) as error:
+            log.warning("token not renewed", extra={"why": str(error)})
         await asyncio.sleep(TOKEN_EVERY)
+
+
+async def _fresh_token(settings: Settings, backend: Backend, clock: Clock) -> None:
+    token = read_token(settings)
+    backend.use_token(token.text)
+    path, expires = settings.token_file, token.expires_at
+    if path is None or expires is None or not clock.checked:
+        return
+    if expires - clock.real < ROTATE_BEFORE:
+        write_token(path, await backend.rotate())
+        log.info("token rotated")

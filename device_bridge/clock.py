@@ -1,8 +1,11 @@
 """Which time it is: the domain clock, and what a device's clock says beside it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
 
 from device_bridge.gatt.elapsed_time import ElapsedTime
 
@@ -10,9 +13,24 @@ WRONG_BY = timedelta(seconds=60)
 CLOCK_STEP_S = 2.0
 
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
 def real_now() -> datetime:
     """Return the system clock's time, UTC."""
     return datetime.now(UTC)
+
+
+def boot_id() -> str:
+    """Return what is the same for all that runs until this machine starts again."""
+    return BOOT.read_text().strip() if BOOT.exists() else uuid4().hex
+
+
+def since_boot() -> timedelta:
+    """Return the time since this machine started, by a clock that nobody sets."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
+    return timedelta(seconds=time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +62,33 @@ class Clock:
     """The domain time now, on a clock that may be replaced when the backend says so.
 
     `error` is how much this machine's clock is behind the backend's, seconds; it is
-    corrected only when it cannot be an artefact of the measurement.
+    corrected only when it cannot be an artefact of the measurement. Until the first
+    comparison the clock is unchecked; `shift_s` is by how much domain time was behind
+    until then.
     """
 
     def __init__(
         self,
         domain: DomainClock = REAL_TIME,
         read_real: Callable[[], datetime] = real_now,
+        boot: str = "",
     ) -> None:
         self.domain = domain
+        self.checked = False
+        self.shift_s = 0.0
+        self.boot = boot
         self.error = timedelta(0)
         self._read_real = read_real
+
+    @property
+    def own(self) -> datetime:
+        """Return this machine's own real time, uncorrected."""
+        return self._read_real()
+
+    @property
+    def unchecked(self) -> str | None:
+        """Return the mark of what is dated now, None when it is dated right."""
+        return None if self.checked else self.boot
 
     @property
     def real(self) -> datetime:
@@ -79,6 +113,19 @@ class Clock:
         behind = server - (asked + half)
         wrong = abs(behind) > half + timedelta(seconds=1)
         self.error = behind if wrong else timedelta(0)
+
+    def follow(self, domain: DomainClock) -> bool:
+        """Go by the backend's domain clock, after a comparison of real time.
+
+        Returns whether this was the first time.
+        """
+        first = not self.checked
+        if first:
+            own = self._read_real()
+            behind = domain.at(own + self.error) - self.domain.at(own)
+            self.shift_s, self.checked = behind.total_seconds(), True
+        self.domain = domain
+        return first
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Everything the bridge raises on purpose."""
 
+from pathlib import Path
+
 
 class BridgeError(Exception):
     """The parent of all errors this package raises."""
@@ -70,6 +72,14 @@ class BadPlan(BridgeError):
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"{where}: {why}")
         self.where = where
+
+
+class BadSpool(BridgeError):
+    """The queue on disk is not one that this version can read."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
 
 
 class BadSettings(BridgeError):

@@ -1,8 +1,10 @@
 """Raw records become reports: decoded, dated by true time, put on a timeline."""
 
+import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from device_bridge import progress, spool
@@ -14,6 +16,8 @@ from device_bridge.gatt.uuids import STORED_OBSERVATIONS
 from device_bridge.profiles import profile_named
 from device_bridge.profiles.medication_monitor_ghs import StoredRecord
 from device_bridge.spool import SpooledRecord
+
+log = logging.getLogger(__name__)
 
 FRESH = timedelta(minutes=15)
 LONGEST_WAIT = timedelta(days=1)  # for a device that does not come back
@@ -34,9 +38,10 @@ def interpret(
     """
     decoded = [(record, _decode(record)) for record in spooled]
     for record, content in reversed([*decoded, *_ahead(db, decoded)]):
-        _learn_offsets(db, record, content)
+        with _alone(record):
+            _learn_offsets(db, record, content)
     reports = [
-        (record, _report(db, record, content, now)) for record, content in decoded
+        (record, _read_or_raw(db, record, content, now)) for record, content in decoded
     ]
     waiting = {
         record.id for record, report in reports if _waits(db, record, report, now)
@@ -77,11 +82,23 @@ def _ahead(
 
 
 def _decode(record: SpooledRecord) -> StoredRecord:
-    decode = profile_named(record.profile).decoders[STORED_OBSERVATIONS]
-    try:
+    with _alone(record), suppress(MalformedRecord):
+        decode = profile_named(record.profile).decoders[STORED_OBSERVATIONS]
         return decode(record.message)
-    except MalformedRecord:
-        return UNREADABLE
+    return UNREADABLE
+
+
+@contextmanager
+def _alone(record: SpooledRecord) -> Generator[None]:
+    """Go on behind the block when one record turns out to be more than we can read.
+
+    It is still uploaded, raw; a fault of ours in one record must not stop the others.
+    """
+    try:
+        yield
+    except Exception as error:
+        where = {"device": record.device_id, "number": record.number}
+        log.exception("record not read", extra=where | {"why": type(error).__name__})
 
 
 def _learn_offsets(
@@ -124,6 +141,14 @@ def _offset(
     return progress.known_offset(
         db, record.device_id, record.generation, content.epoch or 0
     )
+
+
+def _read_or_raw(
+    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord, now: datetime
+) -> Record:
+    with _alone(record):
+        return _report(db, record, content, now)
+    return _report(db, record, UNREADABLE, now)
 
 
 def _report(

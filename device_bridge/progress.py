@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from device_bridge.unchecked import UNCHECKED
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS progress (
     device_id TEXT PRIMARY KEY, generation INTEGER NOT NULL, committed INTEGER NOT NULL,
@@ -172,18 +174,30 @@ def received_through(db: sqlite3.Connection, device_id: str) -> int:
     return _joined(row[0] if row else 0, _here(db, device_id))
 
 
-def next_received(db: sqlite3.Connection, device_id: str, above: int) -> int | None:
-    """Return the lowest number above `above` that is here, or None."""
-    lows = (low for low, _ in _here(db, device_id) if low > above)
-    return next(lows, None)
+def hole_above(
+    db: sqlite3.Connection, device_id: str, above: int
+) -> tuple[int, int] | None:
+    """Return the first run of numbers that are missing below others, or None.
+
+    Numbers up to `above` are passed over.
+    """
+    row = db.execute(
+        "SELECT committed FROM progress WHERE device_id = ?", (device_id,)
+    ).fetchone()
+    through = max(above, row[0] if row else 0)
+    for low, high in _here(db, device_id):
+        if low > through + 1:
+            return through + 1, low - 1
+        through = max(through, high)
+    return None
 
 
 def _here(db: sqlite3.Connection, device_id: str) -> list[tuple[int, int]]:
     return db.execute(
         "SELECT low, high FROM done WHERE device_id = ?1"
         " UNION SELECT number, number FROM record WHERE device_id = ?1"
-        " AND generation = ?2 ORDER BY 1",
-        (device_id, generation(db, device_id)),
+        " AND generation = ?2 AND why IS NOT ?3 ORDER BY 1",
+        (device_id, generation(db, device_id), UNCHECKED),
     ).fetchall()
 
 

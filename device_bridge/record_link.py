@@ -11,6 +11,7 @@ from bleak import BleakClient
 
 from device_bridge import progress, spool
 from device_bridge.backend import RegisteredDevice
+from device_bridge.backfill import Backfill
 from device_bridge.clock import ClockReading, compare_clocks
 from device_bridge.errors import LostPeripheral, MalformedRecord, RefusedRequest
 from device_bridge.events import Kind
@@ -34,7 +35,6 @@ from device_bridge.upload import Heard
 
 log = logging.getLogger(__name__)
 
-BURST = 256  # records that are synced together during a transfer
 ATTEMPTS = 3
 
 
@@ -53,11 +53,15 @@ class RecordLink:
         self._device = device
         self._around = around
         self._reader = RecordReader(client)
+        self._backfill = Backfill(
+            self._reader, device.device_id, around, self._keep_stored
+        )
         self._live = SegmentAssembler()
         self._reading: ClockReading | None = None
         self._clock_moved = False
+        self._unchecked: str | None = None
+        self._clock_told = False
         self._received: list[RawRecord] = []
-        self._highest = 0
         self._poke = asyncio.Event()
         self._battery: int | None = None
 
@@ -76,14 +80,13 @@ class RecordLink:
             await self._client.start_notify(CURRENT_ELAPSED_TIME, self._on_clock)
             await self._read_clock()
             await self._check_numbering()
-            await self._fetch()
+            await self._backfill.fetch()
             await self._flush()
             await around.spool.run(progress.complete, self._id)
         finally:
             await self._flush()
             around.uploader.receiving.discard(self._id)
             around.uploader.wake()
-        await self._report_clock()
         await self._start_live()
         await self._listen()
 
@@ -108,8 +111,12 @@ class RecordLink:
     async def _beat(self) -> None:
         asked = await self._read_clock()
         await self._take_live()
+        await self._backfill.fetch()  # a live notification may have been lost
         await self._read_battery()
         await self._acknowledge()
+        if self._unchecked is not None:
+            return  # by a clock that may be wrong nothing is set and nobody was heard
+        await self._report_clock()
         if (
             self._reading
             and self._reading.wants_setting
@@ -132,6 +139,7 @@ class RecordLink:
     async def _read_clock(self) -> datetime:
         """Measure the device's clock and return when that was asked for."""
         self._clock_moved = False
+        self._unchecked = self._around.clock.unchecked
         before = self._around.clock.now
         value = await self._client.read_gatt_char(CURRENT_ELAPSED_TIME)
         after = self._around.clock.now
@@ -139,12 +147,15 @@ class RecordLink:
             stamp = decode_elapsed_time(bytes(value))
         except MalformedRecord as error:
             raise LostPeripheral(self._client.address, error.why) from error
+        if self._unchecked != self._around.clock.unchecked:
+            return await self._read_clock()  # our own clock was put right meanwhile
         self._reading = compare_clocks(stamp, before, after)
         return before
 
     async def _report_clock(self) -> None:
-        reading = self._reading
-        if reading is not None and reading.wants_setting:
+        reading, told = self._reading, self._clock_told
+        self._clock_told = True
+        if reading is not None and reading.wants_setting and not told:
             detail: dict[str, object] = {"offset_s": reading.offset_s}
             await self._around.report(self._id, Kind.CLOCK_WRONG, detail)
 
@@ -171,14 +182,7 @@ class RecordLink:
         )
         if not committed:
             return
-        numbers: list[int] = []
-
-        def note(number: int, _message: bytes) -> None:
-            numbers.append(number)
-
-        await self._reader.ask(racp.REPORT_FIRST, note)
-        await self._reader.ask(racp.REPORT_LAST, note)
-        if not numbers or (numbers[-1] >= committed and numbers[0] > deleted):
+        if not await self._begins_by(deleted) and not await self._ends_below(committed):
             return
         opened = await self._around.backend.open_epoch(
             self._id, (epoch, committed), "reset"
@@ -187,37 +191,31 @@ class RecordLink:
         log.warning("numbering began anew", extra={"device": self._id, "epoch": opened})
         await self._around.report(self._id, Kind.RESET, {"epoch": opened})
 
-    async def _fetch(self) -> None:
-        """Receive all records that are not here yet, and note what is lost."""
-        run = self._around.spool.run
-        for _ in range(ATTEMPTS):
-            through = await run(progress.received_through, self._id)
-            count = len(self._received)
-            try:
-                answer = await self._reader.ask(
-                    racp.from_number(through + 1), self._on_stored
-                )
-            except RefusedRequest as error:
-                if error.code != ResponseCode.SERVER_BUSY:
-                    raise
-                await asyncio.sleep(1)
-                continue
-            complete = answer.count == len(self._received) - count
-            await self._flush()
-            if answer.code == ResponseCode.NO_RECORDS:
-                return
-            if await run(progress.received_through, self._id) >= self._highest:
-                return
-            if complete:
-                break
-        await self._give_up_missing()
+    async def _begins_by(self, number: int) -> bool:
+        """Return whether a record of that number or a lower one is stored."""
+        try:
+            first = await self._number_of(racp.REPORT_FIRST)
+        except LostPeripheral:
+            below = await self._reader.ask(racp.count_through(number))
+            return bool(below.count)
+        return first is not None and first <= number
 
-    def _on_stored(self, number: int, message: bytes) -> None:
-        self._take(number, message, live=False)
+    async def _ends_below(self, committed: int) -> bool:
+        """Return whether all that is stored is numbered below what was committed."""
+        try:
+            last = await self._number_of(racp.REPORT_LAST)
+        except LostPeripheral:
+            above = await self._reader.ask(racp.count_from(committed))
+            return not above.count
+        return last is not None and last < committed
+
+    async def _keep_stored(self, records: Sequence[tuple[int, bytes]]) -> None:
+        for number, message in records:
+            self._take(number, message, live=False)
+        await self._flush()
 
     def _take(self, number: int, message: bytes, *, live: bool) -> None:
-        reading = self._reading
-        self._highest = max(self._highest, number)
+        reading = self._checked_reading()
         self._received.append(
             RawRecord(
                 number=number,
@@ -227,8 +225,19 @@ class RecordLink:
                 heard_at=self._around.clock.now,
                 offset_s=reading.offset_s if reading else None,
                 uncertainty_s=reading.uncertainty_s if reading else 0.0,
+                unchecked=self._unchecked,
             )
         )
+
+    def _checked_reading(self) -> ClockReading | None:
+        """Return the device's clock; corrected if ours was checked since."""
+        reading, clock = self._reading, self._around.clock
+        if self._unchecked is not None and clock.checked:
+            self._unchecked = None
+            if reading is not None and reading.offset_s is not None:
+                offset_s = reading.offset_s - clock.shift_s
+                self._reading = replace(reading, offset_s=offset_s)
+        return self._reading
 
     async def _flush(self) -> int:
         taken, self._received = self._received, []
@@ -236,20 +245,6 @@ class RecordLink:
             return 0
         kept = (self._id, self._profile.name, taken)
         return await self._around.spool.run(spool.append, *kept)
-
-    async def _give_up_missing(self) -> None:
-        """Report numbers that the device no longer has, and go on behind them."""
-        run = self._around.spool.run
-        through = await run(progress.received_through, self._id)
-        while through < self._highest:
-            found = await run(progress.next_received, self._id, through)
-            if found is None:
-                return
-            low, high = through + 1, found - 1
-            await self._around.report(self._id, Kind.GAP, {"from": low, "to": high})
-            await run(progress.add_run, self._id, low, high)
-            log.warning("gap", extra={"device": self._id, "from": low, "to": high})
-            through = await run(progress.received_through, self._id)
 
     async def _all_committed(self) -> bool:
         committed = await self._around.spool.run(progress.committed_through, self._id)
@@ -273,13 +268,25 @@ class RecordLink:
 
     async def _delete_one_by_one(self, through: int) -> None:
         """Delete first records up to a number; never all, a new one may have come."""
-        numbers: list[int] = []
-        while True:
-            numbers.clear()
-            await self._reader.ask(racp.REPORT_FIRST, lambda n, _: numbers.append(n))
-            if not numbers or numbers[0] > through:
-                return
+        while await self._begins_by(through):
             await self._reader.ask(racp.DELETE_FIRST)
+
+    async def _number_of(self, request: racp.Request) -> int | None:
+        """Return the number of the one record asked for, None if there is none.
+
+        Raises LostPeripheral when there is one that does not come: taken for none, it
+        would look like a device that numbers anew.
+        """
+        numbers: list[int] = []
+
+        async def note(records: Sequence[tuple[int, bytes]]) -> None:
+            numbers.extend(number for number, _ in records)
+
+        for _ in range(ATTEMPTS):
+            reply = await self._reader.ask(request, note)
+            if numbers or reply.nothing:
+                return next(iter(numbers), None)
+        raise LostPeripheral(self._client.address, "a record was sent in vain")
 
     # Live
 
@@ -290,7 +297,7 @@ class RecordLink:
         await self._client.write_gatt_char(GHS_CONTROL, start, response=True)
         await self._client.start_notify(BATTERY_LEVEL, self._on_battery)
         # What was recorded between the transfer and this moment is only stored.
-        await self._fetch()
+        await self._backfill.fetch()
         self._around.uploader.wake()
 
     def _on_live(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
@@ -312,13 +319,13 @@ class RecordLink:
     async def _take_live(self) -> None:
         if self._clock_moved:
             await self._read_clock()
-            self._received = _dated(self._received, self._reading)
+            self._received = _dated(self._received, self._reading, self._unchecked)
         if await self._flush():
             self._around.uploader.wake()
-        through = await self._around.spool.run(progress.received_through, self._id)
-        if self._live.lost or through < self._highest:
+        hole = await self._around.spool.run(progress.hole_above, self._id, 0)
+        if self._live.lost or hole is not None:
             self._live.lost = 0
-            await self._fetch()
+            await self._backfill.fetch()
             self._around.uploader.wake()
 
     # Battery
@@ -349,10 +356,10 @@ def _ignore(_: Any, _value: bytearray) -> None:  # noqa: ANN401  unused
 
 
 def _dated(
-    records: Sequence[RawRecord], reading: ClockReading | None
+    records: Sequence[RawRecord], reading: ClockReading | None, unchecked: str | None
 ) -> list[RawRecord]:
     """Return live records with the offset measured after the clock had moved."""
     if reading is None:
         return list(records)
     measured = {"offset_s": reading.offset_s, "uncertainty_s": reading.uncertainty_s}
-    return [replace(record, **measured) for record in records]
+    return [replace(record, **measured, unchecked=unchecked) for record in records]

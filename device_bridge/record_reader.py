@@ -1,7 +1,9 @@
 """The client of Record Access Control Point: asks, collects, waits for the answer."""
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bleak import BleakClient
@@ -15,13 +17,41 @@ from device_bridge.gatt.racp import Opcode, ResponseCode
 from device_bridge.gatt.segments import SegmentAssembler
 from device_bridge.gatt.uuids import RECORD_ACCESS, STORED_OBSERVATIONS
 
+log = logging.getLogger(__name__)
+
 ATTEMPTS, BUSY_PAUSE = 5, 0.2
+BURST = 256  # records that are synced together during a transfer
+MOST_RECORDS = 65_536  # in one transfer; the next link goes on behind them
+MOST_SCRAPS = 256  # octets kept of what never became a record
 STALLED = 30.0  # seconds without a record or an answer
 COUNTED = {
     Opcode.COMBINED_REPORT: Opcode.COMBINED_RESPONSE,
     Opcode.REPORT_NUMBER: Opcode.NUMBER_RESPONSE,
 }
-Sink = Callable[[int, bytes], None]
+Sink = Callable[[Sequence[tuple[int, bytes]]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a device answered, and how many of the records it sent were received.
+
+    `scraps` is the beginning of what came and did not become a record.
+    """
+
+    code: int | None
+    count: int | None
+    received: int
+    scraps: bytes
+
+    @property
+    def nothing(self) -> bool:
+        """Return whether the device says that it has no such record."""
+        return self.code == ResponseCode.NO_RECORDS and not self.received
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all that was sent is here."""
+        return self.nothing or self.count == self.received
 
 
 class RecordReader:
@@ -29,31 +59,44 @@ class RecordReader:
 
     def __init__(self, client: BleakClient) -> None:
         self._client = client
-        self._answers: asyncio.Queue[racp.Answer] = asyncio.Queue()
+        # None among the answers: a burst waits, or too much has come.
+        self._answers: asyncio.Queue[racp.Answer | None] = asyncio.Queue()
         self._assembler = SegmentAssembler()
-        self._sink: Sink | None = None
+        self._transfer: _Transfer | None = None
+        self._scraps = b""
         self._heard_at = 0.0
-        self.unreadable = 0
+        self.delivered = 0
+
+    @property
+    def address(self) -> str:
+        return self._client.address
 
     async def enable(self) -> None:
         """Enable answers and records, without which a device refuses requests."""
         await self._client.start_notify(RECORD_ACCESS, self._on_answer)
         await self._client.start_notify(STORED_OBSERVATIONS, self._on_segment)
 
-    async def ask(self, request: racp.Request, sink: Sink | None = None) -> racp.Answer:
+    async def ask(self, request: racp.Request, sink: Sink | None = None) -> Reply:
         """Return the answer; records go to `sink` as (number, message) before it.
 
-        "No records" is an answer, other codes raise RefusedRequest. Raises
-        LostPeripheral when nothing comes for 30 s; the request is aborted then.
+        They go there in bursts while they come. "No records" is an answer, other codes
+        raise RefusedRequest. The request is aborted, and LostPeripheral raised, when
+        nothing comes for 30 s, or what was not asked for: another number, one twice,
+        more than any device keeps.
         """
         while not self._answers.empty():
             self._answers.get_nowait()  # some devices answer twice
-        self._sink, self._heard_at = sink, self._time()
+        transfer = _Transfer(request, sink)
+        self._transfer, self._scraps, self._heard_at = transfer, b"", self._time()
         try:
             await self._write(request)
-            return await self._answer_to(request)
+            answer = await self._answer_to(transfer)
         finally:
-            self._sink = None
+            self._transfer = None
+            await transfer.hand_over()
+        if transfer.wrong is not None:
+            raise LostPeripheral(self._client.address, transfer.wrong)
+        return Reply(answer.code, answer.count, transfer.received, self._scraps)
 
     async def _write(self, request: racp.Request) -> None:
         for attempt in range(ATTEMPTS):
@@ -70,18 +113,23 @@ class RecordReader:
             else:
                 return
 
-    async def _answer_to(self, request: racp.Request) -> racp.Answer:
+    async def _answer_to(self, transfer: "_Transfer") -> racp.Answer:
+        request = transfer.request
         while True:
             rest = self._heard_at + STALLED - self._time()
-            if rest <= 0:
+            why = transfer.wrong or ("record transfer stalled" if rest <= 0 else None)
+            if why is not None:
                 await self._client.write_gatt_char(
                     RECORD_ACCESS, racp.ABORT.encode(), response=True
                 )
-                raise LostPeripheral(self._client.address, "record transfer stalled")
+                raise LostPeripheral(self._client.address, why)
             try:
                 async with asyncio.timeout(rest):
                     answer = await self._answers.get()
             except TimeoutError:
+                continue
+            if answer is None:
+                await transfer.hand_over()
                 continue
             if answer.opcode is COUNTED.get(request.opcode):
                 return answer
@@ -91,21 +139,62 @@ class RecordReader:
     def _on_answer(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
         try:
             self._answers.put_nowait(racp.decode_answer(bytes(value)))
-        except MalformedRecord:
-            self.unreadable += 1
+        except MalformedRecord as error:
+            log.warning("answer unreadable", extra={"why": error.why})
 
     def _on_segment(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
         self._heard_at = self._time()
+        transfer = self._transfer
+        if transfer is None or transfer.wrong is not None:
+            return
+        self._scraps = (self._scraps + bytes(value))[:MOST_SCRAPS]
         try:
             whole = self._assembler.feed(bytes(value))
-            if whole is not None and self._sink is not None:
-                self._sink(*split_stored(whole))
-        except MalformedRecord:
-            # Without a number it cannot be asked for, acknowledged or reported.
-            self.unreadable += 1
+            if whole is not None:
+                if transfer.take(*split_stored(whole)):
+                    self._answers.put_nowait(None)
+                self.delivered += 1
+                self._scraps = b""
+        except MalformedRecord as error:
+            # It has no number; it is missed by the count, and asked for by number.
+            log.warning("record unreadable", extra={"why": error.why})
 
     def _time(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+class _Transfer:
+    """One request's records on their way; `wrong` is why it has to be ended."""
+
+    def __init__(self, request: racp.Request, sink: Sink | None) -> None:
+        self.request = request
+        self.wrong: str | None = None
+        self._sink = sink
+        self._numbers: set[int] = set()
+        self._burst: list[tuple[int, bytes]] = []
+
+    @property
+    def received(self) -> int:
+        return len(self._numbers)
+
+    def take(self, number: int, message: bytes) -> bool:
+        """Keep a record; return whether somebody has to look at what has come."""
+        low, high = self.request.minimum, self.request.maximum
+        asked = (low is None or number >= low) and (high is None or number <= high)
+        if not asked or number in self._numbers:
+            self.wrong = "sent a record that was not asked for"
+        elif self.received >= MOST_RECORDS:
+            self.wrong = "sent more records than a device keeps"
+        else:
+            self._numbers.add(number)
+            self._burst.append((number, message))
+        return self.wrong is not None or len(self._burst) == BURST
+
+    async def hand_over(self) -> None:
+        """Give the sink what has come since it was given something."""
+        burst, self._burst = self._burst, []
+        if burst and self._sink is not None:
+            await self._sink(burst)
 
 
 def _judged(answer: racp.Answer) -> racp.Answer:

@@ -37,11 +37,12 @@ class SampleLink:
         """Take samples until the slot is wanted by others."""
         await self._client.start_notify(HEART_RATE_MEASUREMENT, self._on_value)
         while True:
-            asked = self._around.clock.now
+            asked, checked = self._around.clock.now, self._around.clock.checked
             await self._client.read_gatt_char(BATTERY_LEVEL)
             # It has no memory: it is there, and speaks for no record.
-            told = Heard(epoch=0, sequence=0, at=asked)
-            self._around.uploader.note_heard(self._device.device_id, told)
+            if checked:
+                told = Heard(epoch=0, sequence=0, at=asked)
+                self._around.uploader.note_heard(self._device.device_id, told)
             await asyncio.sleep(seconds_between_beats(self._around.clock.speed))
             if self._around.slots.contested:
                 return
@@ -61,5 +62,6 @@ class SampleLink:
                 unit=PER_MINUTE,
                 at=self._around.clock.now,
                 value=float(beats),
+                unchecked=self._around.clock.unchecked,
             )
         )

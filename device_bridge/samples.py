@@ -18,7 +18,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS segment (
     device_id TEXT NOT NULL, sequence INTEGER NOT NULL, code TEXT NOT NULL,
     unit TEXT NOT NULL, start TEXT NOT NULL, samples TEXT NOT NULL,
-    sealed INTEGER NOT NULL, held_until REAL NOT NULL DEFAULT 0,
+    sealed INTEGER NOT NULL, held_until REAL NOT NULL DEFAULT 0, unchecked TEXT,
     PRIMARY KEY (device_id, sequence)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS segment_number (
@@ -33,13 +33,14 @@ LONGEST_SEGMENT = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One value of one device at a domain instant."""
+    """One value of one device at a domain instant; `unchecked`: see there."""
 
     device_id: str
     code: str
     unit: str
     at: datetime
     value: float
+    unchecked: str | None = None
 
 
 def add_all(db: sqlite3.Connection, taken: Iterable[Sample]) -> None:
@@ -52,8 +53,9 @@ def add(db: sqlite3.Connection, sample: Sample) -> None:
     """Keep a sample in the open segment of its device, or begin a new one."""
     row = db.execute(
         "SELECT sequence, start, samples FROM segment"
-        " WHERE device_id = ? AND code = ? AND NOT sealed ORDER BY sequence DESC",
-        (sample.device_id, sample.code),
+        " WHERE device_id = ? AND code = ? AND NOT sealed AND unchecked IS ?"
+        " ORDER BY sequence DESC",
+        (sample.device_id, sample.code, sample.unchecked),
     ).fetchone()
     if row is not None:
         sequence, start, kept = (
@@ -82,8 +84,8 @@ def _begin(db: sqlite3.Connection, sample: Sample) -> None:
     )
     sequence = last_number(db, sample.device_id)
     db.execute(
-        "INSERT INTO segment (device_id, sequence, code, unit, start, samples, sealed)"
-        " VALUES (?, ?, ?, ?, ?, ?, 0)",
+        "INSERT INTO segment (device_id, sequence, code, unit, start, samples, sealed,"
+        " unchecked) VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
         (
             sample.device_id,
             sequence,
@@ -91,6 +93,7 @@ def _begin(db: sqlite3.Connection, sample: Sample) -> None:
             sample.unit,
             sample.at.isoformat(),
             json.dumps([[0.0, sample.value]]),
+            sample.unchecked,
         ),
     )
 
@@ -120,7 +123,7 @@ def pick(db: sqlite3.Connection, limit: int, now: float) -> list[VitalSegment]:
     """Return the oldest segments, sealed from now on."""
     rows = db.execute(
         "SELECT device_id, sequence, code, unit, start, samples FROM segment"
-        " WHERE held_until <= ? ORDER BY start LIMIT ?",
+        " WHERE held_until <= ? AND unchecked IS NULL ORDER BY start LIMIT ?",
         (now, limit),
     ).fetchall()
     picked: list[VitalSegment] = []

@@ -70,16 +70,22 @@ def read_token(settings: Settings) -> Token:
         text = path.read_text(encoding="utf-8").strip()
         if not text.startswith("{"):
             return Token(text, None)
-        kept: dict[str, Any] = json.loads(text)
-        expires = kept.get("expires_at")
-        return Token(
-            kept["token"], datetime.fromisoformat(expires) if expires else None
-        )
+        return _token(path, text)
     if settings.token:
         return Token(settings.token, None)
     raise BadSettings(
         f"no token: set {PREFIX}TOKEN, or pair and set {PREFIX}TOKEN_FILE"
     )
+
+
+def _token(path: Path, text: str) -> Token:
+    try:
+        kept: dict[str, Any] = json.loads(text)
+        expires = kept.get("expires_at")
+        until = datetime.fromisoformat(expires) if expires else None
+        return Token(kept["token"], until)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadSettings(f"{path}: no token that can be read") from error
 
 
 def write_token(path: Path, answer: Mapping[str, Any]) -> None:

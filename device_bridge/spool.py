@@ -3,6 +3,7 @@
 SQLite with WAL and synchronous=FULL, used from one thread. A record is identified by
 device, generation (the numbering from one factory reset to the next), number and hash:
 appending it again does nothing. A record leaves when the backend has committed it.
+The file says its version (`PRAGMA user_version`); what changes it goes into UPGRADES.
 """
 
 import asyncio
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from device_bridge import progress, samples
+from device_bridge.errors import BadSpool
+from device_bridge.private import private_file
+from device_bridge.unchecked import UNCHECKED
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -27,17 +31,34 @@ CREATE TABLE IF NOT EXISTS record (
     generation INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
     message BLOB NOT NULL, live INTEGER NOT NULL, heard_at TEXT NOT NULL, offset_s REAL,
     uncertainty_s REAL NOT NULL, held_until REAL NOT NULL DEFAULT 0, why TEXT,
+    unchecked TEXT,
     UNIQUE (device_id, generation, number, hash)
 );
 CREATE VIEW IF NOT EXISTS spooled AS
     SELECT id, device_id, profile, generation, number, message, live, heard_at,
-    offset_s, uncertainty_s, held_until FROM record;
+    offset_s, uncertainty_s, held_until, unchecked FROM record;
+CREATE INDEX IF NOT EXISTS record_unchecked ON record (id) WHERE unchecked IS NOT NULL;
 CREATE TABLE IF NOT EXISTS event (
-    id TEXT PRIMARY KEY, item TEXT NOT NULL, held_until REAL NOT NULL DEFAULT 0
+    id TEXT PRIMARY KEY, item TEXT NOT NULL, held_until REAL NOT NULL DEFAULT 0,
+    unchecked TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)
     WITHOUT ROWID;
 """
+# What leads from each version of the file to the next; the first had no number.
+UPGRADES = (
+    """
+    ALTER TABLE record ADD COLUMN unchecked TEXT;
+    ALTER TABLE event ADD COLUMN unchecked TEXT;
+    ALTER TABLE segment ADD COLUMN unchecked TEXT;
+    CREATE INDEX record_unchecked ON record (id) WHERE unchecked IS NOT NULL;
+    DROP VIEW spooled;
+    CREATE VIEW spooled AS
+        SELECT id, device_id, profile, generation, number, message, live, heard_at,
+        offset_s, uncertainty_s, held_until, unchecked FROM record;
+    """,
+)
+VERSION = len(UPGRADES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +66,8 @@ class RawRecord:
     """One record as it came, with what is needed to date it later.
 
     `canonical` is the message free of what may change between two readings; `offset_s`
-    and `uncertainty_s` are those of the device's clock when the record was heard.
+    and `uncertainty_s` are those of the device's clock when the record was heard;
+    `unchecked` is the boot in which that was, while our own clock may be wrong.
     """
 
     number: int
@@ -55,6 +77,7 @@ class RawRecord:
     heard_at: datetime
     offset_s: float | None
     uncertainty_s: float
+    unchecked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +100,6 @@ class Spool:
     """The file and its thread. A call is one transaction, synced when it returns."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._db = self._thread.submit(_open, path).result()
 
@@ -114,12 +136,32 @@ class _Transaction:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
-    for schema in (SCHEMA, progress.SCHEMA, samples.SCHEMA):
-        db.executescript(schema)
+    kept = private_file(path)
+    db = sqlite3.connect(kept, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        _bring_up_to_date(db, path)
+    except BadSpool:
+        db.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise BadSpool(path, str(error)) from error
     return db
+
+
+def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+    """Make or change the tables to this version's; raises BadSpool for a later one."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise BadSpool(path, f"made by a newer bridge (version {version})")
+    made = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'record')"
+    is_new = not db.execute(made).fetchone()[0]
+    present = SCHEMA + progress.SCHEMA + samples.SCHEMA
+    changes = [present] if is_new else UPGRADES[version:]
+    script = "".join(changes) + f"PRAGMA user_version = {VERSION};"
+    db.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
 
 
 def append(
@@ -129,12 +171,16 @@ def append(
     before = db.total_changes
     generation = progress.generation(db, device_id)
     db.executemany(
-        "INSERT OR IGNORE INTO record (device_id, generation, number, hash, message,"
-        " live, heard_at, offset_s, uncertainty_s, profile)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE NOT EXISTS ("
-        "  SELECT 1 FROM progress WHERE device_id = ?1 AND committed >= ?3)"
+        "INSERT INTO record (device_id, generation, number, hash, message,"
+        " live, heard_at, offset_s, uncertainty_s, profile, unchecked)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
+        " WHERE NOT EXISTS (SELECT 1 FROM progress"
+        "  WHERE device_id = ?1 AND committed >= ?3)"
         " AND NOT EXISTS (SELECT 1 FROM done WHERE device_id = ?1"
-        "  AND ?3 BETWEEN low AND high)",
+        "  AND ?3 BETWEEN low AND high) ON CONFLICT DO UPDATE SET"
+        " heard_at = excluded.heard_at, offset_s = excluded.offset_s,"
+        " uncertainty_s = excluded.uncertainty_s, unchecked = excluded.unchecked,"
+        " why = NULL, held_until = 0 WHERE record.why = ?12",
         [
             (
                 device_id,
@@ -147,6 +193,8 @@ def append(
                 record.offset_s,
                 record.uncertainty_s,
                 profile,
+                record.unchecked,
+                UNCHECKED,
             )
             for record in records
         ],
@@ -162,7 +210,7 @@ def pick(
     Held ones are left, and those of devices in `leave`.
     """
     rows = db.execute(
-        "SELECT * FROM spooled WHERE held_until <= ?"
+        "SELECT * FROM spooled WHERE held_until <= ? AND unchecked IS NULL"
         " AND device_id NOT IN (SELECT value FROM json_each(?))"
         " ORDER BY device_id, generation, number, id LIMIT ?",
         (now, json.dumps(list(leave)), limit),
@@ -225,16 +273,21 @@ def count(db: sqlite3.Connection) -> int:
     return db.execute("SELECT count(*) FROM record").fetchone()[0]
 
 
-def keep_event(db: sqlite3.Connection, item: dict[str, Any]) -> None:
+def keep_event(
+    db: sqlite3.Connection, item: dict[str, Any], unchecked: str | None = None
+) -> None:
     """Keep an event that is no record of a device."""
-    row = (item["id"], json.dumps(item))
-    db.execute("INSERT OR IGNORE INTO event (id, item) VALUES (?, ?)", row)
+    row = (item["id"], json.dumps(item), unchecked)
+    db.execute(
+        "INSERT OR IGNORE INTO event (id, item, unchecked) VALUES (?, ?, ?)", row
+    )
 
 
 def pick_events(db: sqlite3.Connection, limit: int, now: float) -> list[dict[str, Any]]:
     """Return the events to upload next."""
     rows = db.execute(
-        "SELECT item FROM event WHERE held_until <= ? LIMIT ?", (now, limit)
+        "SELECT item FROM event WHERE held_until <= ? AND unchecked IS NULL LIMIT ?",
+        (now, limit),
     )
     return [json.loads(item) for (item,) in rows]
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 REFRESH = 30.0  # seconds between looks at the backend's list of devices
 SOON = 3.0  # ... when somebody asks for a device that is not on it
-FLUSH = 0.4  # seconds for which samples are gathered before they are synced
+BETWEEN_SYNCS = 0.05  # seconds; an SD card must not be synced for every sample
 KEY = "devices"
 BEAT_DOMAIN_S = 120.0  # how old, in domain time, the last sign of life may grow
 SHORTEST_BEAT, LONGEST_BEAT = 1.0, 15.0  # ... within these real seconds
@@ -74,29 +74,34 @@ class Registry:
 
 
 class SampleBuffer:
-    """Samples of all wearables, synced together a few times a second."""
+    """Samples of all wearables, synced at once, at most twenty times a second."""
 
     def __init__(self, spool_: Spool) -> None:
         self._spool = spool_
         self._taken: list[samples.Sample] = []
+        self._came = asyncio.Event()
 
     def add(self, sample: samples.Sample) -> None:
-        """Keep a sample; it is on disk within half a second."""
+        """Keep a sample; it is on disk within 50 ms and the time of one sync."""
         self._taken.append(sample)
+        self._came.set()
 
     async def run(self) -> None:
         """Write until cancelled, and what is left then."""
         try:
             while True:
-                await asyncio.sleep(FLUSH)
+                await self._came.wait()
+                self._came.clear()
                 await self._flush()
+                await asyncio.sleep(BETWEEN_SYNCS)
         finally:
             await self._flush()
 
     async def _flush(self) -> None:
         taken, self._taken = self._taken, []
         if taken:
-            await self._spool.run(samples.add_all, taken)
+            # Once begun it is done, also when we are stopped: neither lost nor doubled.
+            await asyncio.shield(self._spool.run(samples.add_all, taken))
 
 
 class Slots:
@@ -138,5 +143,5 @@ class Surroundings:
     ) -> None:
         """Spool something the bridge noticed about a device."""
         item = plain_event(device_id, kind, self.clock.now, detail)
-        await self.spool.run(spool.keep_event, item)
+        await self.spool.run(spool.keep_event, item, self.clock.unchecked)
         self.uploader.wake()

@@ -9,7 +9,7 @@ from datetime import datetime
 from random import Random
 from typing import TypeVar
 
-from device_bridge import samples, spool
+from device_bridge import samples, spool, unchecked
 from device_bridge.backend import Backend, Verdict
 from device_bridge.clock import Clock
 from device_bridge.errors import BackendRefused, BackendUnavailable
@@ -78,7 +78,15 @@ class Uploader:
                     continue
 
     async def step(self) -> bool:
-        """Post one round and return whether there may be more."""
+        """Post one round and return whether there may be more.
+
+        Nothing is posted that was dated by a clock that nobody has checked.
+        """
+        clock = self._clock
+        if not clock.checked:
+            return False
+        # What was read before the check may have come to the spool after it.
+        await self._spool.run(unchecked.correct, clock.boot, clock.shift_s)
         records = await self._post_records()
         events = await self._post_events()
         segments = 0

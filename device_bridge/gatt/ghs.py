@@ -19,6 +19,9 @@ T = TypeVar("T")
 HEAD = 3  # class and length
 PATIENT_WIDTHS = (1, 2)  # one octet in most code, two in one; only one of them fits
 
+U8, U16, U32 = 4, 6, 8  # formats of attributes
+UNSIGNED_WIDTHS = {U8: 1, U16: 2, U32: 4}
+
 HAS_TYPE, HAS_TIME, HAS_DURATION, HAS_STATUS = 0x001, 0x002, 0x004, 0x008
 HAS_OBJECT, HAS_PATIENT, HAS_SUPPLEMENTAL = 0x010, 0x020, 0x040
 HAS_DERIVED, HAS_MEMBERS, HAS_TLVS = 0x080, 0x100, 0x200
@@ -94,10 +97,20 @@ class Observation:
     def observation_class(self) -> ObservationClass:
         return _CLASSES[type(self.value)]
 
-    def tlv(self, wanted: int) -> int | None:
-        """Return the number in the attribute of that type, or None."""
-        found = (tlv.number for tlv in self.tlvs or () if tlv.type == wanted)
-        return next(found, None)
+    def unsigned(self, wanted: int, form: int) -> int | None:
+        """Return the number in the attribute of that type, None without it.
+
+        Raises MalformedRecord when it is not of that format, or not of its width.
+        """
+        found: int | None = None
+        for tlv in self.tlvs or ():
+            if tlv.type != wanted:
+                continue
+            if tlv.format != form or len(tlv.octets) != UNSIGNED_WIDTHS[form]:
+                why = f"attribute {wanted:#x} of another format or width"
+                raise MalformedRecord("GHS observation", tlv.octets, why)
+            found = tlv.number if found is None else found
+        return found
 
 
 def _codes(reader: Reader) -> tuple[int, ...]:

@@ -105,6 +105,27 @@ def from_number(first: int) -> Request:
     )
 
 
+def within(first: int, last: int) -> Request:
+    """Return the request for the records numbered `first` to `last`."""
+    return Request(
+        Opcode.COMBINED_REPORT, Operator.WITHIN_RANGE, RECORD_NUMBER, first, last
+    )
+
+
+def count_from(first: int) -> Request:
+    """Return the request for how many records are numbered `first` or higher."""
+    return Request(
+        Opcode.REPORT_NUMBER, Operator.GREATER_OR_EQUAL, RECORD_NUMBER, minimum=first
+    )
+
+
+def count_through(last: int) -> Request:
+    """Return the request for how many records are numbered `last` or lower."""
+    return Request(
+        Opcode.REPORT_NUMBER, Operator.LESS_OR_EQUAL, RECORD_NUMBER, maximum=last
+    )
+
+
 def delete_through(last: int) -> Request:
     """Return the request to delete all records numbered `last` or lower."""
     return Request(

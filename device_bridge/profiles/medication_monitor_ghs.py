@@ -6,6 +6,7 @@ docs/bridge.md.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 from device_bridge.events import DeviceEvent, DoseEvent, Evidence, Kind, Label
 from device_bridge.gatt import nomenclature as mdc
@@ -13,6 +14,9 @@ from device_bridge.gatt.elapsed_time import CURRENT_TIMELINE, ElapsedTime
 from device_bridge.gatt.ghs import (
     HAS_TIME,
     HAS_TYPE,
+    U8,
+    U16,
+    U32,
     Discrete,
     Events,
     Observation,
@@ -42,14 +46,29 @@ class StoredRecord:
     what: DoseEvent | DeviceEvent | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Which compartment it was, and how many seconds that was open."""
+
+    compartment: int | None
+    open_s: int | None
+
+    @classmethod
+    def of(cls, observation: Observation) -> Self:
+        return cls(
+            observation.unsigned(mdc.COMPARTMENT, U8),
+            observation.unsigned(mdc.OPENING_DURATION, U32),
+        )
+
+
 def decode(message: bytes) -> StoredRecord:
     """Return the record in a message that has no record number in front."""
     observation = decode_observation(message)
     return StoredRecord(
         number=observation.object_id,
         time=observation.time,
-        epoch=observation.tlv(mdc.TIMELINE_EPOCH),
-        what=_what(observation),
+        epoch=observation.unsigned(mdc.TIMELINE_EPOCH, U16),
+        what=_what(observation, _Place.of(observation)),
     )
 
 
@@ -68,12 +87,12 @@ def canonical(message: bytes) -> bytes:
     return message[:at] + bytes([message[at] & ~CURRENT_TIMELINE]) + message[at + 1 :]
 
 
-def _what(observation: Observation) -> DoseEvent | DeviceEvent | None:
+def _what(observation: Observation, place: _Place) -> DoseEvent | DeviceEvent | None:
     match observation.value:
         case Quantity():
-            return _quantity(observation, observation.value)
+            return _quantity(observation, observation.value, place)
         case Discrete(code) if observation.type == mdc.CONTAINER:
-            return _container(observation, code)
+            return _container(place, code)
         case Events(codes) if observation.type == mdc.AI_MED_STATUS:
             return _status(codes)
         case _:
@@ -81,14 +100,14 @@ def _what(observation: Observation) -> DoseEvent | DeviceEvent | None:
 
 
 def _quantity(
-    observation: Observation, quantity: Quantity
+    observation: Observation, quantity: Quantity, place: _Place
 ) -> DoseEvent | DeviceEvent | None:
     if observation.type == mdc.CLOCK_SET:
         return _clock_set(quantity)
     prime = observation.type == mdc.PRIME_SHOT
     if not prime and observation.type not in DISPENSED:
         return None
-    compartment = observation.tlv(mdc.COMPARTMENT)
+    compartment = place.compartment
     amount, unit = quantity.number.decimal, mdc.UCUM.get(quantity.unit)
     if amount is None:
         label = Label.PRIME if prime else Label.NO_MEASUREMENT
@@ -107,14 +126,12 @@ def _clock_set(quantity: Quantity) -> DeviceEvent | None:
     return DeviceEvent(Kind.CLOCK_SET, detail)
 
 
-def _container(observation: Observation, code: int) -> DoseEvent | DeviceEvent | None:
-    compartment = observation.tlv(mdc.COMPARTMENT)
+def _container(place: _Place, code: int) -> DoseEvent | DeviceEvent | None:
     if code == mdc.CONTAINER_OPENED:
-        return DoseEvent(Evidence.CONTAINER_OPENED, compartment=compartment)
+        return DoseEvent(Evidence.CONTAINER_OPENED, compartment=place.compartment)
     if code != mdc.CONTAINER_CLOSED:
         return None
-    seconds = observation.tlv(mdc.OPENING_DURATION)
-    known = {"compartment": compartment, "open_s": seconds}
+    known = {"compartment": place.compartment, "open_s": place.open_s}
     detail = {name: value for name, value in known.items() if value is not None}
     return DeviceEvent(Kind.CONTAINER_CLOSED, detail)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from bumble import hci
 from bumble.keys import KeyStore, PairingKeys
 
+from device_bridge.private import private_file
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS bond (peer TEXT PRIMARY KEY, keys TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS own (address TEXT NOT NULL);
@@ -17,8 +19,7 @@ class BondStore(KeyStore):
     """Bonds by identity address; every change is synced before it counts."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = sqlite3.connect(private_file(path), isolation_level=None)
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(SCHEMA)
 

@@ -92,8 +92,7 @@ class RecordAccess:
         low, high = self._span(request)
         if low > high:
             code = ResponseCode.NO_RECORDS
-            empty = not self._recorder.memory.bounds(self._recorder.plan.serial)[2]
-            if not empty and request.operator is Operator.WITHIN_RANGE:
+            if (request.minimum or 0) > _or(request.maximum, HIGHEST):
                 code = ResponseCode.INVALID_OPERAND
             await self._code(connection, request.opcode, code)
             return

@@ -17,6 +17,9 @@ from device_bridge.gatt.elapsed_time import (
     utc_stamp,
 )
 from device_bridge.gatt.ghs import (
+    U8,
+    U16,
+    U32,
     Discrete,
     Events,
     Observation,
@@ -29,7 +32,6 @@ from device_bridge.gatt.ieee11073 import NOT_A_NUMBER, Number
 from device_bridge.virtual.memory import DeviceState, KeptRecord, Memory
 from device_bridge.virtual.plan import PlannedDevice, PlannedEvent
 
-U8, U16, U32 = 4, 6, 8  # formats of attributes
 STAMP_AT = 9  # class, length, flags and type come first; all are always there
 PRECISION = Decimal("0.001")
 

@@ -170,6 +170,8 @@ class FakeBackend:
     failures: list[int] = field(default_factory=list)
     rejected: set[str] = field(default_factory=set)
     poison: set[int] = field(default_factory=set)
+    down: bool = False
+    rotations: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def doses(self, serial: str) -> list[Item]:
@@ -188,6 +190,8 @@ class FakeBackend:
 
     def answer(self, path: str, body: Item) -> tuple[int, Any]:
         with self.lock:
+            if self.down:
+                return 503, {"title": "down"}
             if self.failures:
                 return self.failures.pop(0), {"title": "not now"}
             try:
@@ -210,6 +214,10 @@ class FakeBackend:
             return 200, [self._listed(serial) for serial in self.serials]
         if path == "/v1/device-epochs":
             return 200, {"epoch": self._open_epoch(body)}
+        if path == "/v1/bridges/rotate":
+            self.rotations += 1
+            expires = datetime(2999, 1, 1, tzinfo=UTC).isoformat()
+            return 200, {"bridge_id": "b", "token": TOKEN, "expires_at": expires}
         if path == "/v1/bridges/pair":
             want(body["code"] == "ABCD-1234", "code")
             expires = datetime(2999, 1, 1, tzinfo=UTC).isoformat()

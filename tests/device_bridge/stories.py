@@ -142,9 +142,11 @@ async def devices_and_backend(
 
 
 @asynccontextmanager
-async def a_bridge(world: World) -> AsyncGenerator[None]:
+async def a_bridge(
+    world: World, machine_time: Callable[[], datetime] = now
+) -> AsyncGenerator[None]:
     """Run the bridge while inside."""
-    running = asyncio.create_task(bridge.run(world.settings))
+    running = asyncio.create_task(bridge.run(world.settings, machine_time))
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from device_bridge.spool import Spool
 from tests.device_bridge.fake_backend import Item, device_id
 from tests.device_bridge.stories import (
     Json,
@@ -302,3 +303,70 @@ def test_records_overwritten_in_the_device_are_reported_as_a_gap(
         assert gaps == [{"from": 1, "to": 3}, {"from": 6, "to": 6}]
 
     play(plan, tmp_path, story)
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_what_is_read_by_a_wrong_clock_is_dated_right_once_the_backend_is_reached(
+    tmp_path: Path, hours: int
+) -> None:
+    start = now()
+    devices = [a_device("B1", past(5, start)), a_device("W1", [], kind="wearable")]
+    plan = a_plan(devices, start=start)
+    wrong = timedelta(hours=hours)
+
+    async def story(world: World) -> None:
+        world.backend.rejected.add(device_id("B1"))
+        async with a_bridge(world):  # it learns of devices and of the domain clock
+            await until(lambda: world.backend.rejections)
+        world.backend.rejected.clear()
+        (tmp_path / "spool" / "spool.sqlite").rename(tmp_path / "before")
+        keep_known(tmp_path / "before", tmp_path / "spool" / "spool.sqlite")
+        world.backend.segments.clear()
+        world.backend.events.clear()
+        world.backend.down = True
+        async with a_bridge(world, lambda: now() + wrong):
+            await until(lambda: spooled_count(tmp_path) == 5)
+            await asyncio.sleep(1.5)  # a sign of life would have been noted by now
+            assert not clock_was_set(world)
+            world.backend.down = False
+            await until(lambda: len(world.backend.doses("B1")) == 5)
+            await until(lambda: world.backend.segments)
+            await until(lambda: world.backend.events)
+        doses = world.backend.doses("B1")
+        for dose, event in zip(doses, devices[0]["events"], strict=True):
+            planned = datetime.fromisoformat(event["at"])
+            assert abs(dated(dose) - planned) < timedelta(seconds=2)
+        soon = timedelta(minutes=1)
+        for segment in world.backend.segments.values():
+            assert abs(datetime.fromisoformat(segment["start"]) - now()) < soon
+        for event in world.backend.events.values():
+            assert abs(dated(event) - now()) < soon
+            assert event["kind"] != "clock_wrong"
+        assert not clock_was_set(world)
+
+    play(plan, tmp_path, story)
+
+
+def clock_was_set(world: World) -> bool:
+    return world.memory.state("B1").epoch != 0
+
+
+def spooled_count(folder: Path) -> int:
+    with sqlite3.connect(folder / "spool" / "spool.sqlite") as spooled:
+        (count,) = spooled.execute("SELECT count(*) FROM record").fetchone()
+    spooled.close()
+    return count
+
+
+def keep_known(before: Path, after: Path) -> None:
+    """Make a queue that knows no more than the devices and the domain clock."""
+    for suffix in ("-wal", "-shm"):
+        after.with_name(after.name + suffix).unlink(missing_ok=True)
+    Spool(after).close()
+    with sqlite3.connect(before) as old, sqlite3.connect(after) as new:
+        known = old.execute(
+            "SELECT * FROM meta WHERE key IN ('devices', 'domain clock')"
+        ).fetchall()
+        new.executemany("INSERT INTO meta VALUES (?, ?)", known)
+    old.close()
+    new.close()

@@ -83,6 +83,32 @@ def test_pairing_keeps_the_token_for_its_owner_alone(
     assert path.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("text", ["{", "{}", '{"token": "t", "expires_at": "soon"}'])
+def test_a_token_file_that_makes_no_sense_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(text)
+    settings = read_settings({"DOSELOOP_BRIDGE_TOKEN_FILE": str(path)})
+    with pytest.raises(BadSettings, match="token"):
+        read_token(settings)
+
+
+@pytest.mark.parametrize("vectors", ["missing.json", "bad.json", "other.json", "."])
+def test_vectors_that_cannot_be_read_are_refused_in_one_line(
+    tmp_path: Path, vectors: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "other.json").write_text('[{"hex": "00"}]')
+    assert main(["decode", "--vectors", str(tmp_path / vectors)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_an_unknown_log_level_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--log", "foo", "decode", "2A37", "0055"])
+    assert ended.value.code == 2
+    assert "choose from" in capsys.readouterr().err
+
+
 def test_every_profile_is_found() -> None:
     names = [profile.name for profile in discovered()]
     assert names == ["heart rate", "medication monitor over GHS"]

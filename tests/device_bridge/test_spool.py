@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -11,13 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_bridge import progress, samples, spool
+from device_bridge import progress, samples, spool, unchecked
+from device_bridge.errors import BadSpool
+from device_bridge.events import Kind, plain_event
 from device_bridge.gatt import nomenclature as mdc
 from device_bridge.gatt.elapsed_time import utc_stamp
 from device_bridge.gatt.ghs import Discrete, Observation, Tlv, encode_observation
 from device_bridge.interpret import interpret
 from device_bridge.samples import Sample
 from device_bridge.spool import RawRecord, Spool
+from device_bridge.surroundings import SampleBuffer
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 PROFILE = "medication monitor over GHS"
@@ -78,7 +82,8 @@ def test_only_what_has_no_gap_below_counts_as_committed(db: sqlite3.Connection) 
     commit(db, 1, 3, 5)
     assert progress.committed_through(db, "d")[1] == 1
     assert progress.received_through(db, "d") == 3
-    assert progress.next_received(db, "d", 3) == 5
+    assert progress.hole_above(db, "d", 0) == (4, 4)
+    assert progress.hole_above(db, "d", 4) is None
     commit(db, 2)
     assert progress.committed_through(db, "d")[1] == 3
     progress.add_run(db, "d", 4, 4)
@@ -214,3 +219,145 @@ def test_a_device_that_does_not_come_back_holds_nothing_up_for_long(
     spool.append(db, "d", PROFILE, [a_record(1, a_message(0, current=False))])
     later = AT + timedelta(days=2)
     assert len(interpret(db, spool.pick(db, 10, 0.0), later)) == 1
+
+
+def test_a_record_that_breaks_its_reader_goes_raw_and_the_others_go_on(
+    db: sqlite3.Connection,
+) -> None:
+    message = a_message(0, current=True)
+    spool.append(db, "d", "heart rate", [a_record(1, message)])  # it stores no records
+    spool.append(db, "d", PROFILE, [a_record(2, b"bad"), a_record(3, message)])
+    reports = [report for _, report in interpret(db, spool.pick(db, 10, 0.0), AT)]
+    assert [report.sequence for report in reports] == [1, 2, 3]
+    assert [report.what is None for report in reports] == [True, True, False]
+    assert [report.path for report in reports[:2]] == ["dose-events"] * 2
+    assert reports[0].raw == message
+
+
+def test_the_error_of_an_earlier_boot_is_unknown_so_its_records_are_read_again(
+    db: sqlite3.Connection,
+) -> None:
+    before = replace(a_record(1), offset_s=60.0, unchecked="boot 1")
+    now = replace(a_record(2), offset_s=60.0, unchecked="boot 2")
+    spool.append(db, "d", PROFILE, [before, now])
+    assert spool.pick(db, 10, 1e12) == []
+    unchecked.correct(db, "boot 2", 50.0)
+    (second,) = spool.pick(db, 10, 0.0)
+    shifted = AT + timedelta(seconds=50)
+    assert (second.number, second.offset_s, second.heard_at) == (2, 10.0, shifted)
+    assert progress.hole_above(db, "d", 0) == (1, 1)
+    spool.append(db, "d", PROFILE, [replace(a_record(1), offset_s=10.0)])
+    assert progress.hole_above(db, "d", 0) is None
+    assert [r.offset_s for r in spool.pick(db, 10, 0.0)] == [10.0, 10.0]
+
+
+def test_events_and_vitals_of_this_boot_are_shifted_and_those_of_another_are_undated(
+    db: sqlite3.Connection,
+) -> None:
+    for boot in ("boot 1", "boot 2"):
+        item = plain_event("d", Kind.BATTERY, AT, {}) | {"id": boot}
+        spool.keep_event(db, item, boot)
+        samples.add(db, Sample("w", "8867-4", "/min", AT, 60.0, boot))
+    assert samples.pick(db, 10, 0.0) == spool.pick_events(db, 10, 0.0) == []
+    unchecked.correct(db, "boot 2", 50.0)
+    shifted = AT + timedelta(seconds=50)
+    assert [segment.start for segment in samples.pick(db, 10, 0.0)] == [shifted]
+    dated = {e["id"]: e["occurred_at"] for e in spool.pick_events(db, 10, 0.0)}
+    assert dated == {"boot 1": None, "boot 2": shifted.isoformat()}
+
+
+def test_a_bridge_started_again_goes_on_with_the_clock_of_this_boot(
+    db: sqlite3.Connection,
+) -> None:
+    later = AT + timedelta(hours=3)
+    assert unchecked.base_of(db, "boot 1", AT) == AT
+    assert unchecked.base_of(db, "boot 1", later) == AT
+    assert unchecked.base_of(db, "boot 2", later) == later
+
+
+# The tables that there were before the file had a version.
+FIRST = """
+CREATE TABLE record (
+    id INTEGER PRIMARY KEY, device_id TEXT NOT NULL, profile TEXT NOT NULL,
+    generation INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
+    message BLOB NOT NULL, live INTEGER NOT NULL, heard_at TEXT NOT NULL, offset_s REAL,
+    uncertainty_s REAL NOT NULL, held_until REAL NOT NULL DEFAULT 0, why TEXT,
+    UNIQUE (device_id, generation, number, hash)
+);
+CREATE VIEW spooled AS
+    SELECT id, device_id, profile, generation, number, message, live, heard_at,
+    offset_s, uncertainty_s, held_until FROM record;
+CREATE TABLE event (
+    id TEXT PRIMARY KEY, item TEXT NOT NULL, held_until REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE segment (
+    device_id TEXT NOT NULL, sequence INTEGER NOT NULL, code TEXT NOT NULL,
+    unit TEXT NOT NULL, start TEXT NOT NULL, samples TEXT NOT NULL,
+    sealed INTEGER NOT NULL, held_until REAL NOT NULL DEFAULT 0,
+    PRIMARY KEY (device_id, sequence)
+) WITHOUT ROWID;
+INSERT INTO record VALUES (1, 'd', 'p', 0, 1, x'00', x'01', 0,
+    '2030-01-01T00:00:00+00:00', 0.5, 0.1, 0, NULL);
+"""
+
+
+def picked_from(path: Path) -> list[spool.SpooledRecord]:
+    async def pick() -> list[spool.SpooledRecord]:
+        opened = Spool(path)
+        found = await opened.run(spool.pick, 10, 0.0)
+        await opened.run(spool.keep_event, {"id": "e"}, None)
+        opened.close()
+        return found
+
+    return asyncio.run(pick())
+
+
+def test_a_queue_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    with sqlite3.connect(path) as first:
+        tables = (progress.SCHEMA, samples.SCHEMA.partition(";")[2])
+        first.executescript(FIRST + "".join(tables) + META)
+    first.close()
+    for _ in range(2):
+        (record,) = picked_from(path)
+        assert (record.number, record.message, record.offset_s) == (1, b"\1", 0.5)
+
+
+META = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+
+
+def test_a_queue_of_a_later_version_is_refused_and_left_as_it_is(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "spool.sqlite"
+    with sqlite3.connect(path) as later:
+        later.execute("PRAGMA user_version = 99")
+    later.close()
+    with pytest.raises(BadSpool, match="newer bridge"):
+        Spool(path)
+    path.write_bytes(b"no queue at all" * 100)
+    with pytest.raises(BadSpool, match="not a database"):
+        Spool(path)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_samples_are_on_disk_once_whenever_the_bridge_is_stopped(
+    tmp_path: Path, turns: int
+) -> None:
+    async def stopped() -> list[float]:
+        opened = Spool(tmp_path / "spool.sqlite")
+        buffer = SampleBuffer(opened)
+        running = asyncio.create_task(buffer.run())
+        for number in range(3):
+            at = AT + timedelta(seconds=number)
+            buffer.add(Sample("w", "8867-4", "/min", at, float(number)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait((running,))
+        kept = await opened.run(samples.pick, 10, 0.0)
+        opened.close()
+        return [value for segment in kept for value in segment.values]
+
+    # Stopped before its first turn, a task has nothing that it could still do.
+    assert asyncio.run(stopped()) == ([0.0, 1.0, 2.0] if turns else [])
