@@ -7,10 +7,12 @@ from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import RowMapping
 from sqlmodel import Session
 
 from analytics.findings import HEART_RATE, Contact, DoseOutcome, History, Outcome
 from analytics.records import Period
+from backend.alerts.tables import Alert
 from backend.database.sets import fetch
 from backend.vitals.read import read
 
@@ -75,6 +77,38 @@ def histories(
     }
 
 
+def doses_behind(
+    session: Session, alerts: Collection[Alert]
+) -> Mapping[UUID, list[DoseOutcome]]:
+    """Return what is now known of the doses that each of these alerts is about.
+
+    Of its `subject`, from `since` to `at`, however long ago that is.
+    """
+    rows = fetch(
+        session,
+        """SELECT r.alert_id, d.regimen_id, d.label,
+            COALESCE(d.due_at, d.window_until) AS at
+        FROM rows(patient_id uuid, alert_id uuid, regimen_id uuid, since timestamptz,
+                  at timestamptz)
+        JOIN scheduled_dose d USING (patient_id, regimen_id)
+        WHERE COALESCE(d.due_at, d.window_until) BETWEEN r.since AND r.at""",
+        [
+            {
+                "patient_id": alert.patient_id,
+                "alert_id": alert.alert_id,
+                "regimen_id": alert.finding["subject"],
+                "since": alert.finding["since"],
+                "at": alert.finding["at"],
+            }
+            for alert in alerts
+        ],
+    )
+    doses: defaultdict[UUID, list[DoseOutcome]] = defaultdict(list)
+    for row in rows:
+        doses[row["alert_id"]].append(_outcome(row))
+    return doses
+
+
 def _zones(session: Session, ids: list[UUID], now: datetime) -> dict[UUID, ZoneInfo]:
     rows = fetch(
         session,
@@ -102,9 +136,12 @@ def _doses(
     )
     doses: defaultdict[UUID, list[DoseOutcome]] = defaultdict(list)
     for row in rows:
-        outcome = DoseOutcome(str(row["regimen_id"]), row["at"], OUTCOMES[row["label"]])
-        doses[row["patient_id"]].append(outcome)
+        doses[row["patient_id"]].append(_outcome(row))
     return doses
+
+
+def _outcome(row: RowMapping) -> DoseOutcome:
+    return DoseOutcome(str(row["regimen_id"]), row["at"], OUTCOMES[row["label"]])
 
 
 def _contacts(
