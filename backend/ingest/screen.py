@@ -39,7 +39,7 @@ def screen_due(now: datetime) -> int:
 
 
 def wake_alerts(now: datetime) -> int:
-    """Bring back alerts whose rest is over, pass on those nobody took; how many."""
+    """Bring back alerts whose rest is over, mark those nobody took; how many."""
     with transaction() as session:
         held = hold(session, waking(session, now=now, most=AT_ONCE))
         woken = wake(session, held, now=now)
