@@ -22,7 +22,7 @@ EVENT_LABELS = {
     "refill": "refill, no dose",
     "curiosity": "a look inside, no dose",
     "no_measurement": "amount unknown",
-    "duplicate": "within ten minutes of one that counts",
+    "duplicate": "another record of a dose that counts",
     "extra": "extra",
     "unmatched": "no dose was due then",
 }
