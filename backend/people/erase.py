@@ -48,11 +48,6 @@ WITHOUT_A_COLUMN = {
           AND a.patient_id = ANY(:theirs) AND q.recorded_at >= a.since
           AND (a.until IS NULL OR q.recorded_at < a.until)""",
     "patient_merge": "DELETE FROM patient_merge WHERE merged_id = ANY(:theirs)",
-    "idempotency_key": """
-        DELETE FROM idempotency_key WHERE account_id IN (
-            SELECT account_id FROM account WHERE subject_id = ANY(:theirs))
-        OR EXISTS (SELECT FROM unnest(:theirs) AS one
-                   WHERE answer::text LIKE '%' || one || '%')""",
     "access_token": """
         DELETE FROM access_token WHERE account_id IN (
             SELECT account_id FROM account WHERE subject_id = ANY(:theirs))""",
