@@ -40,7 +40,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One patient's recent past, as much of it as the detector's look_back asks for."""
+    """One patient's recent past, as much of it as the detector's look_back asks for.
+
+    `series` may hold medians of five minutes where samples are closer than that.
+    """
 
     series: Mapping[str, Series] = field(default_factory=dict[str, Series])
     doses: Sequence[DoseOutcome] = ()

@@ -2,7 +2,8 @@
 
 Raw events are never changed or dropped; they get a label. The match is the
 order-preserving optimum: as many matches as possible, then the least sum of |dt|;
-of equals the one that gives the earlier dose the earlier event (ADR 0020).
+of equals the one that gives the earlier dose the earlier event (ADR 0020). Of what a
+device recorded and a person said of one dose, the device's record counts (ADR 0024).
 """
 
 from bisect import bisect_left
@@ -18,6 +19,7 @@ from analytics.records import (
     Dose,
     DoseId,
     EventId,
+    Evidence,
     Period,
     Scheduled,
     microseconds,
@@ -25,6 +27,7 @@ from analytics.records import (
 
 ON_TIME = timedelta(hours=1)
 DEBOUNCE = timedelta(seconds=600)
+SAME_DOSE = timedelta(hours=1)  # a person's word and a device's record of one dose
 WINDOW_SHARE = 0.25
 WINDOW_MOST = timedelta(hours=4)
 ZERO = timedelta(0)
@@ -38,7 +41,7 @@ class EventLabel(StrEnum):
     REFILL = "refill"  # said by a person, like curiosity
     CURIOSITY = "curiosity"
     NO_MEASUREMENT = "no_measurement"  # amount unknown, and no dose to match
-    DUPLICATE = "duplicate"  # within the debounce of an event that counts
+    DUPLICATE = "duplicate"  # another record of a dose for which one counts
     EXTRA = "extra"  # inside a window whose dose was already taken
     UNMATCHED = "unmatched"  # outside every window
 
@@ -109,26 +112,37 @@ def match(
 
     The order in which events and doses are given has no influence. `debounce` counts
     from the last event that was kept. `prime` adds to what the device itself calls a
-    prime. What a device could not measure was still released and may match: to call
-    that dose missed could have it taken twice. A duplicate is not another dose, but
-    what it delivered has left the pen: stock counts amounts, not labels.
+    prime. A self-report is a duplicate where a device recorded that dose: within the
+    debounce of its record, within SAME_DOSE of it in one window, or anywhere in the
+    window of a dose it matches when no other dose is left. What a device could not
+    measure was still released and may match: to call that dose missed could have it
+    taken twice. A duplicate is not another dose, but what it delivered has left the
+    pen: stock counts amounts, not labels.
     O(n log n + n·k) for k events a window. Raises ValueError on a label unknown here.
     """
     ordered = sorted(events, key=lambda event: (event.at, str(event.id)))
-    labels = _excluded(ordered, debounce, prime)
-    kept = [event for event in ordered if event.id not in labels]
     doses = sorted(scheduled, key=_dose_order)
+    labels = _excluded(ordered, doses, debounce, prime)
+    kept = [event for event in ordered if event.id not in labels]
     times = [microseconds(event.at) for event in kept]
     slots = [_slot(dose, times) for dose in doses]
-    chosen = _best(times, slots)
+    chosen = _best(times, slots, [not _is_word(event) for event in kept])
     pairs = tuple(
         Pair(kept[at].id, dose.id, _dt(kept[at].at, dose.due_at))
         for dose, at in zip(doses, chosen, strict=True)
         if at is not None
     )
     covered = _covered(len(kept), slots)
+    recorded = _covered(
+        len(kept),
+        [
+            slot
+            for slot, at in zip(slots, chosen, strict=True)
+            if at is not None and not _is_word(kept[at])
+        ],
+    )
     for at, event in enumerate(kept):
-        labels[event.id] = _leftover(event, covered=covered[at])
+        labels[event.id] = _leftover(event, covered=covered[at], recorded=recorded[at])
     dose_labels = dict.fromkeys((dose.id for dose in doses), DoseLabel.OPEN)
     for pair in pairs:
         labels[pair.event] = EventLabel.THERAPEUTIC
@@ -190,22 +204,67 @@ def default_windows(
 
 
 def _excluded(
-    ordered: Sequence[Dose[EventId]], debounce: timedelta, prime: PrimeRule | None
+    ordered: Sequence[Dose[EventId]],
+    doses: Sequence[Scheduled[DoseId]],
+    debounce: timedelta,
+    prime: PrimeRule | None,
 ) -> dict[EventId, EventLabel]:
     """Return the label of each event that cannot be a dose of its own."""
     said = ((e.id, EventLabel(e.label)) for e in ordered if e.label is not None)
     labels = {key: word for key, word in said if word != EventLabel.NO_MEASUREMENT}
     if prime is not None:
         labels |= dict.fromkeys(_primes(ordered, prime), EventLabel.PRIME)
-    last: datetime | None = None
+    able = [event for event in ordered if event.id not in labels]
+    devices = _debounced([e for e in able if not _is_word(e)], debounce)
+    words = [
+        word
+        for word in able
+        if _is_word(word)
+        and not any(_same_dose(word, e, doses, debounce) for e in _near(word, devices))
+    ]
+    kept = {event.id for event in (*devices, *_debounced(words, debounce))}
+    spare = (event.id for event in able if event.id not in kept)
+    return labels | dict.fromkeys(spare, EventLabel.DUPLICATE)
+
+
+def _is_word(event: Dose[EventId]) -> bool:
+    return event.evidence == Evidence.SELF_REPORTED
+
+
+def _debounced(
+    ordered: Sequence[Dose[EventId]], debounce: timedelta
+) -> list[Dose[EventId]]:
+    """Return the events that are no echo of the last one that was kept."""
+    kept: list[Dose[EventId]] = []
     for event in ordered:
-        if event.id in labels:
-            continue
-        if last is not None and event.at - last < debounce:
-            labels[event.id] = EventLabel.DUPLICATE
-        else:
-            last = event.at
-    return labels
+        if not kept or event.at - kept[-1].at >= debounce:
+            kept.append(event)
+    return kept
+
+
+def _near(
+    word: Dose[EventId], devices: Sequence[Dose[EventId]]
+) -> Sequence[Dose[EventId]]:
+    """Return the records before and after it that are next to a person's word."""
+    place = bisect_left(devices, word.at, key=lambda event: event.at)
+    return devices[max(0, place - 1) : place + 1]
+
+
+def _same_dose(
+    word: Dose[EventId],
+    record: Dose[EventId],
+    doses: Sequence[Scheduled[DoseId]],
+    debounce: timedelta,
+) -> bool:
+    """Return whether a word and a device's record beside it are of one dose."""
+    apart = abs(word.at - record.at)
+    first, last = sorted((word.at, record.at))
+    return apart < debounce or (
+        apart <= SAME_DOSE
+        and any(
+            dose.window_from <= first and last < dose.window_until for dose in doses
+        )
+    )
 
 
 def _primes(ordered: Sequence[Dose[EventId]], rule: PrimeRule) -> list[EventId]:
@@ -232,17 +291,18 @@ def _slot(dose: Scheduled[DoseId], times: Sequence[int]) -> _Slot:
     return _Slot(dose.due_at and microseconds(dose.due_at), low, high)
 
 
-def _best(times: Sequence[int], slots: Sequence[_Slot]) -> list[int | None]:
+def _best(
+    times: Sequence[int], slots: Sequence[_Slot], recorded: Sequence[bool]
+) -> list[int | None]:
     """Return for each dose the index of its event, or None.
 
-    values[j][i - lows[j]] is the worth of doses j.. with events i..; a match is worth
-    `unit` less its |dt|, so more matches always win. Only the band of events that
-    doses j.. can still use, and doses ..j could have used, is kept.
+    values[j][i - lows[j]] is the worth of doses j.. with events i..: more matches
+    always win, then more matches `recorded` by a device, then the least |dt|. Only the
+    band of events that doses j.. can still use, and doses ..j could have used, is kept.
     """
     lows = list(accumulate((s.low for s in reversed(slots)), min))[::-1]
     highs = list(accumulate((s.high for s in slots), max))
-    worth = [_worths(times, slot) for slot in slots]
-    unit = 1 + sum(max(costs, default=0) for costs in worth)
+    worth = _worths(times, slots, recorded)
     values: list[list[int]] = [[0]] * (len(slots) + 1)
     lows.append(len(times))
     for j in range(len(slots) - 1, -1, -1):
@@ -251,14 +311,28 @@ def _best(times: Sequence[int], slots: Sequence[_Slot]) -> list[int | None]:
         best = -1
         for i in range(slots[j].high - 1, low - 1, -1):
             if i >= slots[j].low:
-                taken = unit - worth[j][i - slots[j].low]
+                taken = worth[j][i - slots[j].low]
                 best = max(best, taken + _at(after, i + 1 - after_low))
             skip[i - low] = max(skip[i - low], best)
         values[j] = skip
-    return _walk(slots, lows, values, worth, unit)
+    return _walk(slots, lows, values, worth)
 
 
-def _worths(times: Sequence[int], slot: _Slot) -> list[int]:
+def _worths(
+    times: Sequence[int], slots: Sequence[_Slot], recorded: Sequence[bool]
+) -> list[list[int]]:
+    """Return for each dose what a match with each event of its window is worth."""
+    costs = [_costs(times, slot) for slot in slots]
+    unit = 1 + sum(max(each, default=0) for each in costs)
+    match_is = unit * (len(slots) + 1)
+    worth = [match_is + unit * by_device for by_device in recorded]
+    return [
+        [worth[slot.low + i] - cost for i, cost in enumerate(each)]
+        for slot, each in zip(slots, costs, strict=True)
+    ]
+
+
+def _costs(times: Sequence[int], slot: _Slot) -> list[int]:
     due = slot.due
     if due is None:
         return [0] * (slot.high - slot.low)
@@ -274,8 +348,7 @@ def _walk(
     slots: Sequence[_Slot],
     lows: Sequence[int],
     values: Sequence[Sequence[int]],
-    costs: Sequence[Sequence[int]],
-    unit: int,
+    worth: Sequence[Sequence[int]],
 ) -> list[int | None]:
     """Return the optimum in which each dose in turn has its earliest event."""
     chosen: list[int | None] = []
@@ -285,7 +358,7 @@ def _walk(
         found = None
         for i in range(max(free, slot.low), slot.high):
             rest = _at(values[j + 1], i + 1 - lows[j + 1])
-            if unit - costs[j][i - slot.low] + rest == want:
+            if worth[j][i - slot.low] + rest == want:
                 found, free = i, i + 1
                 break
         chosen.append(found)
@@ -301,9 +374,11 @@ def _covered(count: int, slots: Sequence[_Slot]) -> list[bool]:
     return [depth > 0 for depth in accumulate(steps[:count])]
 
 
-def _leftover(event: Dose[EventId], *, covered: bool) -> EventLabel:
+def _leftover(event: Dose[EventId], *, covered: bool, recorded: bool) -> EventLabel:
     if event.label == EventLabel.NO_MEASUREMENT:
         return EventLabel.NO_MEASUREMENT
+    if recorded and _is_word(event):
+        return EventLabel.DUPLICATE
     return EventLabel.EXTRA if covered else EventLabel.UNMATCHED
 
 

@@ -1,7 +1,7 @@
 """Doses missed one after the other, up to now."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from analytics.findings import Detector, DoseOutcome, Finding, History, Outcome
@@ -28,6 +28,18 @@ def detect(history: History, now: datetime) -> list[Finding]:
         for subject, doses in sorted(by_subject.items())
     )
     return [finding for finding in found if finding is not None]
+
+
+def longest_run(doses: Iterable[DoseOutcome]) -> int:
+    """Return the most doses of one regimen missed with none taken in between."""
+    longest = length = 0
+    for dose in sorted(doses, key=lambda dose: dose.at):
+        if dose.outcome == Outcome.TAKEN:
+            length = 0
+        elif dose.outcome == Outcome.MISSED:
+            length += 1
+            longest = max(longest, length)
+    return longest
 
 
 def _current_run(

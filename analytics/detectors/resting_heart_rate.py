@@ -44,6 +44,18 @@ MEASURED = {
 }
 
 
+def five_minutes(series: Series) -> Series:
+    """Return the median of each five minutes that hold samples, at their beginning.
+
+    All that is ever looked at: the medians of these medians are the same.
+    """
+    order = np.lexsort((series.values, series.times // BIN))
+    place, values = series.times[order] // BIN, series.values[order]
+    bins, starts, counts = np.unique(place, return_index=True, return_counts=True)
+    low, high = starts + (counts - 1) // 2, starts + counts // 2
+    return Series(bins * BIN, (values[low] + values[high]) / 2)
+
+
 def daily(series: Series, zone: tzinfo) -> tuple[Days, Floats]:
     """Return day ordinals and resting heart rates of the days that were worn enough.
 
@@ -54,7 +66,8 @@ def daily(series: Series, zone: tzinfo) -> tuple[Days, Floats]:
     """
     if not len(series.times):
         return np.array([], dtype=np.int64), np.array([], dtype=np.float64)
-    bins, medians = _five_minutes(series)
+    medians = five_minutes(series)
+    bins = medians.times // BIN
     first, last = (
         datetime.fromtimestamp(int(at) / 1e6, zone).date()
         for at in (series.times[0], series.times[-1])
@@ -63,7 +76,7 @@ def daily(series: Series, zone: tzinfo) -> tuple[Days, Floats]:
     values: list[float] = []
     for day in (first + n * DAY for n in range((last - first).days + 2)):
         low, high = np.searchsorted(bins, [_noon(day - DAY, zone), _noon(day, zone)])
-        value = _lowest(bins[low:high], medians[low:high])
+        value = _lowest(bins[low:high], medians.values[low:high])
         if value is not None:
             days.append(day.toordinal())
             values.append(value)
@@ -128,15 +141,6 @@ def detect(history: History, now: datetime) -> list[Finding]:
             parameters=PARAMETERS,
         )
     ]
-
-
-def _five_minutes(series: Series) -> tuple[Days, Floats]:
-    """Return the 5-minute bins that hold samples, and the median of each."""
-    order = np.lexsort((series.values, series.times // BIN))
-    place, values = series.times[order] // BIN, series.values[order]
-    bins, starts, counts = np.unique(place, return_index=True, return_counts=True)
-    low, high = starts + (counts - 1) // 2, starts + counts // 2
-    return bins, (values[low] + values[high]) / 2
 
 
 def _lowest(bins: Days, medians: Floats) -> float | None:

@@ -1,23 +1,22 @@
 """What detectors read about patients, fetched for many at once."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import RowMapping
 from sqlmodel import Session
 
 from analytics.findings import HEART_RATE, Contact, DoseOutcome, History, Outcome
 from analytics.records import Period
+from backend.alerts.nights import mark_read, medians, worth_reading
+from backend.alerts.tables import Alert
 from backend.database.sets import fetch
-from backend.vitals.read import read
 
 LOOK_BACK = timedelta(days=30)
-HEART_LOOK_BACK = timedelta(days=33)
-NOON = time(12)
-A_DAY_OF_MINUTES = 1440
 OUTCOMES = {
     "on_time": Outcome.TAKEN,
     "early": Outcome.TAKEN,
@@ -39,26 +38,38 @@ class Seen:
     critical: frozenset[str]  # regimens of drugs whose omission is dangerous
 
 
+def together(
+    session: Session, patient_ids: Sequence[UUID], *, now: datetime
+) -> Sequence[UUID]:
+    """Return those of these patients, the first among them, to be screened in one go.
+
+    Whose month of heart rate is to be read is screened alone, for nothing can happen to
+    a patient meanwhile, and a month of seconds takes half of one.
+    """
+    costly = worth_reading(session, _zones(session, list(patient_ids), now), now=now)
+    if costly.intersection(patient_ids[:1]):
+        return patient_ids[:1]
+    return [one for one in patient_ids if one not in costly]
+
+
 def histories(
     session: Session, patient_ids: Collection[UUID], *, now: datetime
 ) -> Mapping[UUID, Seen]:
-    """Return what the detectors need of each patient; they must be held."""
+    """Return what the detectors need of each patient; they must be held.
+
+    Heart rate comes as medians of five minutes, and only where it is worth reading:
+    it is then marked as read.
+    """
     ids = sorted(patient_ids)
     zones = _zones(session, ids, now)
     doses = _doses(session, ids, now)
     contacts = _contacts(session, ids, now)
     idle = _non_monitored(session, ids, zones, now)
     critical = _critical(session, ids)
-    woken = _new_nights(session, ids, zones, now)
-    heart = read(
-        session,
-        woken,
-        HEART_RATE,
-        first=now - HEART_LOOK_BACK,
-        until=now,
-        reader=None,
-        now=now,
-    )
+    heart = {
+        patient_id: medians(session, patient_id, now=now)
+        for patient_id in mark_read(session, zones, now=now)
+    }
     return {
         patient_id: Seen(
             History(
@@ -73,6 +84,38 @@ def histories(
         )
         for patient_id in zones
     }
+
+
+def doses_behind(
+    session: Session, alerts: Collection[Alert]
+) -> Mapping[UUID, list[DoseOutcome]]:
+    """Return what is now known of the doses that each of these alerts is about.
+
+    Of its `subject`, from `since` to `at`, however long ago that is.
+    """
+    rows = fetch(
+        session,
+        """SELECT r.alert_id, d.regimen_id, d.label,
+            COALESCE(d.due_at, d.window_until) AS at
+        FROM rows(patient_id uuid, alert_id uuid, regimen_id uuid, since timestamptz,
+                  at timestamptz)
+        JOIN scheduled_dose d USING (patient_id, regimen_id)
+        WHERE COALESCE(d.due_at, d.window_until) BETWEEN r.since AND r.at""",
+        [
+            {
+                "patient_id": alert.patient_id,
+                "alert_id": alert.alert_id,
+                "regimen_id": alert.finding["subject"],
+                "since": alert.finding["since"],
+                "at": alert.finding["at"],
+            }
+            for alert in alerts
+        ],
+    )
+    doses: defaultdict[UUID, list[DoseOutcome]] = defaultdict(list)
+    for row in rows:
+        doses[row["alert_id"]].append(_outcome(row))
+    return doses
 
 
 def _zones(session: Session, ids: list[UUID], now: datetime) -> dict[UUID, ZoneInfo]:
@@ -102,9 +145,12 @@ def _doses(
     )
     doses: defaultdict[UUID, list[DoseOutcome]] = defaultdict(list)
     for row in rows:
-        outcome = DoseOutcome(str(row["regimen_id"]), row["at"], OUTCOMES[row["label"]])
-        doses[row["patient_id"]].append(outcome)
+        doses[row["patient_id"]].append(_outcome(row))
     return doses
+
+
+def _outcome(row: RowMapping) -> DoseOutcome:
+    return DoseOutcome(str(row["regimen_id"]), row["at"], OUTCOMES[row["label"]])
 
 
 def _contacts(
@@ -163,36 +209,3 @@ def _critical(session: Session, ids: list[UUID]) -> Mapping[UUID, set[str]]:
     for row in rows:
         critical[row["patient_id"]].add(str(row["regimen_id"]))
     return critical
-
-
-def _new_nights(
-    session: Session, ids: list[UUID], zones: Mapping[UUID, ZoneInfo], now: datetime
-) -> list[UUID]:
-    """The patients whose heart rate is worth reading again, marked as read.
-
-    A month of minutes is much to read: only when a night has ended since the last
-    look, or a day's worth of samples came in.
-    """
-    nights = [
-        {"patient_id": p, "night": (now.astimezone(zone) - timedelta(hours=12)).date()}
-        for p, zone in zones.items()
-        if p in ids
-    ]
-    rows = fetch(
-        session,
-        """INSERT INTO screen_mark AS m (patient_id, night, samples)
-        SELECT r.patient_id, r.night, v.samples FROM rows(patient_id uuid, night date)
-        JOIN (SELECT patient_id, CAST(sum(samples) AS bigint) AS samples
-            FROM vital_series WHERE code = :code AND patient_id = ANY(:ids)
-            GROUP BY patient_id) v USING (patient_id)
-        ORDER BY r.patient_id
-        ON CONFLICT (patient_id) DO UPDATE
-        SET night = excluded.night, samples = excluded.samples
-        WHERE m.night < excluded.night OR m.samples + :day <= excluded.samples
-        RETURNING patient_id""",
-        nights,
-        code=HEART_RATE,
-        ids=ids,
-        day=A_DAY_OF_MINUTES,
-    )
-    return [row["patient_id"] for row in rows]

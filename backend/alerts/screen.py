@@ -9,9 +9,10 @@ from sqlmodel import Session, col, select
 from analytics.detectors import DETECTORS
 from analytics.detectors.missed_run import AT_LEAST as MISSED_AT_LEAST
 from analytics.detectors.missed_run import CODE as MISSED
+from analytics.detectors.missed_run import longest_run
 from analytics.detectors.silence import CODE as SILENT
-from analytics.findings import Finding, Outcome
-from backend.alerts.history import Seen, histories
+from analytics.findings import Finding
+from backend.alerts.history import Seen, doses_behind, histories
 from backend.alerts.raise_ import Seen as Sighting
 from backend.alerts.raise_ import retract, trigger
 from backend.alerts.tables import Alert
@@ -43,13 +44,12 @@ def screen(
     news = [one for one in sightings if not _was_judged(one, judged)]
     opened = trigger(session, news, now=now)
     standing = {(one.patient_id, one.rule) for one in sightings}
-    open_alerts = _open(session, patient_ids)
-    over = [
-        (alert.patient_id, alert.rule)
-        for alert in open_alerts
+    lapsed = [
+        alert
+        for alert in _open(session, patient_ids)
         if (alert.patient_id, alert.rule) not in standing
-        and _disproved(alert, seen.get(alert.patient_id))
     ]
+    over = _over(session, lapsed)
     return opened | retract(session, over, because="disproved by newer facts", now=now)
 
 
@@ -117,13 +117,15 @@ def _judged(session: Session, patient_ids: Collection[UUID]) -> Judged:
 def _was_judged(one: Sighting, judged: Judged) -> bool:
     """Whether a person closed this very finding: only a newer fact brings it back.
 
-    A silence has none: it is the same until the device is heard.
+    A silence has none: it is the same until the device is heard. When anything else
+    began says little: a long run of missed doses begins where the look-back does.
     """
     known = judged.get((one.patient_id, one.rule))
-    if known is None or known.get("since") != one.finding["since"]:
+    if known is None:
         return False
-    same = one.finding["code"] == SILENT
-    return same or str(known.get("at")) >= str(one.finding["at"])
+    if one.finding["code"] == SILENT:
+        return known.get("since") == one.finding["since"]
+    return str(known.get("at")) >= str(one.finding["at"])
 
 
 def _open(session: Session, patient_ids: Collection[UUID]) -> Sequence[Alert]:
@@ -134,21 +136,18 @@ def _open(session: Session, patient_ids: Collection[UUID]) -> Sequence[Alert]:
     ).all()
 
 
-def _disproved(alert: Alert, seen: Seen | None) -> bool:
-    """Whether an open alert that no detector repeats was wrong, or is over."""
-    finding: Mapping[str, object] = alert.finding
-    match finding.get("code"):
-        case code if code == SILENT:
-            return True
-        case code if code == MISSED and seen is not None:
-            first, last = str(finding["since"]), str(finding["at"])
-            still = [
-                dose
-                for dose in seen.history.doses
-                if dose.subject == finding["subject"]
-                and dose.outcome == Outcome.MISSED
-                and first <= dose.at.isoformat() <= last
-            ]
-            return len(still) < MISSED_AT_LEAST
-        case _:
-            return False
+def _over(session: Session, lapsed: Sequence[Alert]) -> Collection[tuple[UUID, str]]:
+    """Return (patient, rule) of lapsed alerts that are over, or said what is untrue.
+
+    A silence is over. A run of missed doses is untrue when too few of its doses are
+    still missed one after the other.
+    """
+    runs = [alert for alert in lapsed if alert.finding.get("code") == MISSED]
+    doses = doses_behind(session, runs)
+    untrue = [
+        run
+        for run in runs
+        if longest_run(doses.get(run.alert_id, ())) < MISSED_AT_LEAST
+    ]
+    silent = [alert for alert in lapsed if alert.finding.get("code") == SILENT]
+    return {(alert.patient_id, alert.rule) for alert in untrue + silent}

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from backend.alerts.raise_ import log_event
 from backend.database.sets import fetch
 
-ANSWER_WITHIN = timedelta(hours=2)  # of a high alert; then it is passed on
+ANSWER_WITHIN = timedelta(hours=2)  # of a high alert; then it is marked as unanswered
 
 DUE = """
     (state = 'snoozed' AND snoozed_until <= :now
@@ -19,7 +19,7 @@ DUE = """
 
 
 def waking(session: Session, *, now: datetime, most: int) -> set[UUID]:
-    """Return patients with an alert that is due to come back, or to be passed on."""
+    """Return patients with an alert due to come back, or unanswered for too long."""
     rows = fetch(
         session,
         f"""SELECT DISTINCT patient_id FROM alert WHERE state <> 'closed' AND {DUE}
@@ -32,9 +32,10 @@ def waking(session: Session, *, now: datetime, most: int) -> set[UUID]:
 
 
 def wake(session: Session, patient_ids: Collection[UUID], *, now: datetime) -> int:
-    """Bring back what was snoozed until now, pass on what waits too long; how many.
+    """Bring back what was snoozed until now, mark what waits too long; return how many.
 
-    The patients must be held. An alert is passed on once: acknowledging it ends that.
+    The patients must be held. An alert is marked `escalated` once, until somebody
+    acknowledges it; nobody is told.
     """
     rows = fetch(
         session,

@@ -45,7 +45,7 @@ FILTERS = {
 SNOOZES = (Choice("4", "4 hours"), Choice("24", "1 day"), Choice("168", "1 week"))
 WHAT = {
     "triggered": "Raised",
-    "escalated": "Passed on",
+    "escalated": "Nobody answered in time",
     "acknowledged": "Acknowledged",
     "snoozed": "Snoozed",
     "woken": "Came back",

@@ -80,7 +80,7 @@ def message_row(row: RowMapping, zone: str) -> MessageRow:
         due_at=row["due_at"],
         state=row["state"],
         body=row["body"],
-        why=because(row["why"], zone),
+        why=because(row["why"], zone, state=row["state"]),
         code=row["code"],
         settled_at=row["settled_at"],
         patient=row["patient"],

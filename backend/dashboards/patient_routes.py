@@ -17,7 +17,7 @@ from backend.dashboards.show import (
     note_look,
     shown,
 )
-from backend.dashboards.today import report_key, reported_at, today_page
+from backend.dashboards.today import report_key, report_notice, reported_at, today_page
 from backend.dashboards.visible import Sight
 from backend.database import transaction
 from backend.ingest.self_report import self_report
@@ -59,12 +59,13 @@ def report(
     admit(visit, Role.PATIENT)
     with transaction() as session:
         sight = Sight(session, visit.reader, visit.now)
-        self_report(
+        new = self_report(
             session,
             visit.reader,
             regimen,
             at=reported_at(sight, regimen, occurrence, when),
-            key=report_key(regimen, occurrence),
+            key=report_key(regimen, occurrence, when),
             now=visit.now,
         )
-    return done("/today", "reported")
+        notice = report_notice(sight, regimen, occurrence, new=new)
+    return done("/today", notice)

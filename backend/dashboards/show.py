@@ -37,6 +37,8 @@ NOTICES = {
     "voided": "The record no longer counts. What followed from it was computed again.",
     "moved": "The order has moved on.",
     "reported": "Your dose is recorded.",
+    "noted": "What you said is recorded. It does not count for this dose.",
+    "said_before": "You have said so before. It does not count for this dose.",
 }
 
 

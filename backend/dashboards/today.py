@@ -15,6 +15,7 @@ from backend.dashboards.views import DoseRow, TodayPage
 from backend.dashboards.visible import Sight
 from backend.dashboards.words import strip_days
 from backend.errors import NotFound
+from backend.state.refresh import TAKEN
 
 DAY_STARTS = timedelta(hours=3)
 DAY = timedelta(days=1)
@@ -46,9 +47,19 @@ def today_page(sight: Sight, *, zone: str) -> TodayPage:
     )
 
 
-def report_key(regimen_id: UUID, occurrence: str) -> UUID:
-    """Return the key of a patient's word for one dose: pressed twice, said once."""
-    return uuid5(regimen_id, occurrence)
+def report_key(regimen_id: UUID, occurrence: str, when: str) -> UUID:
+    """Return the key of a patient's word for one dose: pressed twice, said once.
+
+    That it was taken now is another word than that it was taken when it was due.
+    """
+    return uuid5(regimen_id, f"{occurrence}/{when}")
+
+
+def report_notice(sight: Sight, regimen_id: UUID, occurrence: str, *, new: bool) -> str:
+    """Return which notice tells a patient what became of the word for a dose."""
+    if _of_reader("d.label", sight, regimen_id, occurrence)["label"] in TAKEN:
+        return "reported"
+    return "noted" if new else "said_before"
 
 
 def _dose(dose: RowMapping, sight: Sight) -> DoseRow:
@@ -71,8 +82,16 @@ def reported_at(sight: Sight, regimen_id: UUID, occurrence: str, when: str) -> d
     Raises NotFound for a dose that is not theirs. A dose that is not due yet, or has
     no time, can only have been taken now.
     """
+    dose = _of_reader("d.due_at", sight, regimen_id, occurrence)
+    due_at: datetime | None = dose["due_at"]
+    return due_at if when == "due" and due_at and due_at < sight.now else sight.now
+
+
+def _of_reader(
+    columns: str, sight: Sight, regimen_id: UUID, occurrence: str
+) -> RowMapping:
     dose = sight.row(
-        "d.due_at",
+        columns,
         "scheduled_dose d",
         ("d.patient_id = :reader", "d.regimen_id = :regimen", "d.occurrence = :dose"),
         of="d.patient_id",
@@ -80,5 +99,4 @@ def reported_at(sight: Sight, regimen_id: UUID, occurrence: str, when: str) -> d
     )
     if dose is None:
         raise NotFound("There is no such dose.")
-    due_at: datetime | None = dose["due_at"]
-    return due_at if when == "due" and due_at and due_at < sight.now else sight.now
+    return dose

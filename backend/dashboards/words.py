@@ -22,7 +22,7 @@ EVENT_LABELS = {
     "refill": "refill, no dose",
     "curiosity": "a look inside, no dose",
     "no_measurement": "amount unknown",
-    "duplicate": "within ten minutes of one that counts",
+    "duplicate": "another record of a dose that counts",
     "extra": "extra",
     "unmatched": "no dose was due then",
 }
@@ -150,13 +150,16 @@ def masked(channel: str, address: str) -> str:
     return f"{address[:2]}•••"
 
 
-def because(why: Mapping[str, object], zone: str) -> str:
-    """Return what decided a message, from the document its row keeps."""
+def because(why: Mapping[str, object], zone: str, *, state: str) -> str:
+    """Return what decided a message in this state, from the document its row keeps.
+
+    A message whose dose came while a provider had it is marked, and goes all the same.
+    """
     said: list[str] = []
     due = _instant(why.get("dose_due_at"))
     if due is not None:
         said.append(f"dose due {moment(due, zone)}")
-    if "cancelled" in why:
+    if state == "cancelled" and "cancelled" in why:
         said.append(f"withdrawn: {_plain(why['cancelled'])}")
     elif "expired" in why:
         said.append(f"not sent: {_plain(why['expired'])}")

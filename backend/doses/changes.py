@@ -25,6 +25,11 @@ class DoseChange:
     check_at: datetime | None
     because: Mapping[str, object]
 
+    @property
+    def dose(self) -> tuple[UUID, UUID, str]:
+        """Patient, regimen and occurrence: what names a scheduled dose."""
+        return self.patient_id, self.regimen_id, self.occurrence
+
 
 @dataclass(frozen=True, slots=True)
 class EventChange:

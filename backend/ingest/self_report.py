@@ -7,6 +7,7 @@ from sqlmodel import Session, select
 
 from backend.audit.record import record as audit
 from backend.doses.record import NewDose, record
+from backend.doses.tables import DoseEvent
 from backend.errors import Forbidden, NotFound, Unprocessable
 from backend.ingest.accept import follow
 from backend.people.hold import hold
@@ -29,8 +30,9 @@ def self_report(
     """Record the patient's own word for a dose; False when `key` was used before.
 
     `key` comes from the form, so that a second press or a repeated request is the same
-    report. Raises NotFound for a regimen that is not the patient's and Unprocessable
-    for a time in the future or further back than a day and a half.
+    report, unless that was declared void: then it is said anew. Raises NotFound for a
+    regimen that is not the patient's and Unprocessable for a time in the future or
+    further back than a day and a half.
     """
     only(reader, "patient")
     if not now - OLDEST <= at <= now + AHEAD:
@@ -45,7 +47,7 @@ def self_report(
     ).one_or_none()
     if known is None:
         raise NotFound("There is no such medicine.")
-    event_id = uuid5(patient_id, f"self/{key}")
+    event_id = _unless_void(session, patient_id, uuid5(patient_id, f"self/{key}"))
     said = NewDose(
         patient_id=patient_id,
         dose_event_id=event_id,
@@ -66,3 +68,12 @@ def self_report(
     )
     audit(session, reader.actor(), "dose_self_reported", patients=[patient_id])
     return True
+
+
+def _unless_void(session: Session, patient_id: UUID, event_id: UUID) -> UUID:
+    """Return this id, or the one that follows where its event was declared void."""
+    while (
+        event := session.get(DoseEvent, (patient_id, event_id))
+    ) and event.voided_at is not None:
+        event_id = uuid5(event_id, "after a void")
+    return event_id

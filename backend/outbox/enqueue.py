@@ -40,11 +40,15 @@ class Draft:
     why: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-def enqueue(session: Session, drafts: Sequence[Draft], *, now: datetime) -> int:
+def enqueue(
+    session: Session, drafts: Sequence[Draft], *, reopened: bool = False, now: datetime
+) -> int:
     """Queue what is new and return how many rows that wrote; safe to repeat.
 
     A message that is still pending, or was cancelled because its dose was
     rescheduled, moves to the draft's times; anything else with that key stays.
+    `reopened`: why it was cancelled no longer holds, so that whatever was never tried
+    comes back.
     """
     if not drafts:
         return 0
@@ -52,7 +56,9 @@ def enqueue(session: Session, drafts: Sequence[Draft], *, now: datetime) -> int:
         {**asdict(draft), "message_id": uuid4(), "reference": reference()}
         for draft in drafts
     ]
-    return execute(session, ENQUEUE, items, now=now, rescheduled=RESCHEDULED)
+    return execute(
+        session, ENQUEUE, items, now=now, rescheduled=RESCHEDULED, reopened=reopened
+    )
 
 
 def cancel(
@@ -100,7 +106,8 @@ WHERE known.attempt = 0
   AND (known.due_at, known.valid_until, known.state)
       IS DISTINCT FROM (excluded.due_at, excluded.valid_until, 'pending')
   AND (known.state = 'pending'
-       OR known.state = 'cancelled' AND known.why ->> 'cancelled' = :rescheduled)
+       OR known.state = 'cancelled'
+          AND (:reopened OR known.why ->> 'cancelled' = :rescheduled))
 """
 
 CANCEL = """

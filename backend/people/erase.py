@@ -62,11 +62,6 @@ WITHOUT_A_COLUMN = {
         WHERE f.feed = 'reorders' AND f.dedup_key = e.key
           AND body ->> 'patient_pseudonym' IS NOT NULL""",
     "patient_merge": "DELETE FROM patient_merge WHERE merged_id = ANY(:theirs)",
-    "idempotency_key": """
-        DELETE FROM idempotency_key WHERE account_id IN (
-            SELECT account_id FROM account WHERE subject_id = ANY(:theirs))
-        OR EXISTS (SELECT FROM unnest(:theirs) AS one
-                   WHERE answer::text LIKE '%' || one || '%')""",
     "access_token": """
         DELETE FROM access_token WHERE account_id IN (
             SELECT account_id FROM account WHERE subject_id = ANY(:theirs))""",

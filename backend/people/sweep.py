@@ -1,4 +1,4 @@
-"""Secrets and answers that are of no use any more are deleted. Real time."""
+"""Secrets that are of no use any more are deleted. Real time."""
 
 from datetime import datetime, timedelta
 
@@ -12,12 +12,10 @@ from backend.people.tables import (
     AccessToken,
     Attempts,
     BridgeToken,
-    IdempotencyKey,
     PairingCode,
     SignInSession,
 )
 
-ANSWERS_KEPT = timedelta(days=1)
 TOKENS_KEPT = timedelta(days=30)  # so that an operator can see what has run out
 
 
@@ -27,9 +25,6 @@ def sweep(real: datetime) -> int:
         delete(SignInSession).where(
             (col(SignInSession.expires_at) < real)
             | (col(SignInSession.seen_at) < real - IDLE)
-        ),
-        delete(IdempotencyKey).where(
-            col(IdempotencyKey.recorded_at) < real - ANSWERS_KEPT
         ),
         delete(Attempts).where(col(Attempts.last_at) < real - FORGOTTEN),
         delete(PairingCode).where(col(PairingCode.expires_at) < real - TOKENS_KEPT),

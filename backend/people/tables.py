@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlmodel import Field
 
-from backend.database.columns import Row, document, instant, octets, text
+from backend.database.columns import Row, instant, octets, text
 
 
 class Clinic(Row, table=True):
@@ -181,17 +181,6 @@ class AccessToken(Row, table=True):
     issued_at: datetime = instant()
     expires_at: datetime = instant()
     revoked_at: datetime | None = instant(default=None)
-
-
-class IdempotencyKey(Row, table=True):
-    """The answer to an unsafe call of a person, kept so that a repeat gets it again."""
-
-    account_id: UUID = Field(primary_key=True)
-    key: str = text(primary_key=True)
-    request_hash: bytes = octets()
-    status: int
-    answer: dict[str, object] = document()
-    recorded_at: datetime = instant()
 
 
 class Bridge(Row, table=True):

@@ -3,7 +3,7 @@
 Whether it goes, and what it says, is decided when it is due: see `word`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -36,9 +36,23 @@ def plan(session: Session, doses: Sequence[ScheduledDose], *, now: datetime) -> 
     ]
     if not items:
         return 0
-    rows = fetch(session, PLANNED, items, now=now)
-    drafts = [draft for row in rows if (draft := _draft(row, now=now)) is not None]
-    return enqueue(session, drafts, now=now)
+    return enqueue(session, _drafts(session, items, now), now=now)
+
+
+def reopen(
+    session: Session, doses: Collection[tuple[UUID, UUID, str]], *, now: datetime
+) -> int:
+    """Queue again the reminders of (patient, regimen, occurrence) held for taken.
+
+    As it was planned, while its moment lies ahead; one that was ever tried stays.
+    """
+    if not doses:
+        return 0
+    items = [
+        {"patient_id": patient_id, "regimen_id": regimen_id, "occurrence": occurrence}
+        for patient_id, regimen_id, occurrence in doses
+    ]
+    return enqueue(session, _drafts(session, items, now), reopened=True, now=now)
 
 
 def replan(session: Session, patient_ids: Collection[UUID], *, now: datetime) -> int:
@@ -63,7 +77,8 @@ def cancel_for(
 ) -> int:
     """Withdraw the reminders of these (patient, regimen, occurrence); return how many.
 
-    Because of `rescheduled`, a later plan of the same dose may bring one back.
+    Because of `rescheduled`, a later plan of the same dose may bring one back; because
+    the dose was taken, only `reopen`.
     """
     keys = {
         (patient_id, dedup_key(regimen_id, occurrence))
@@ -87,6 +102,13 @@ def remind_at(
     if window <= timedelta(0):
         return None
     return due_at + (remind_after if remind_after < window else window / 2)
+
+
+def _drafts(
+    session: Session, items: Sequence[Mapping[str, object]], now: datetime
+) -> list[Draft]:
+    rows = fetch(session, PLANNED, items, now=now)
+    return [draft for row in rows if (draft := _draft(row, now=now)) is not None]
 
 
 def _draft(row: RowMapping, *, now: datetime) -> Draft | None:

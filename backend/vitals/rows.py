@@ -65,16 +65,19 @@ def write(session: Session, rows: Iterable[Row]) -> None:
 
 
 @contextmanager
-def driver_cursor(session: Session) -> Generator[psycopg.Cursor[tuple[Any, ...]]]:
+def driver_cursor(
+    session: Session, name: str = ""
+) -> Generator[psycopg.Cursor[tuple[Any, ...]]]:
     """Yield psycopg's own cursor, inside the session's transaction.
 
-    It fetches float8[] and int8[] as numpy arrays. SQLAlchemy does not see what it
+    With a name the rows stay on the server until they are fetched. It fetches
+    float8[] and int8[] as numpy arrays. SQLAlchemy does not see what it
     raises, so a lost connection is raised in SQLAlchemy's words here.
     """
     raw = session.connection().connection.driver_connection
     connection = cast("psycopg.Connection[tuple[Any, ...]]", raw)
     try:
-        with connection.cursor(binary=True) as cursor:
+        with connection.cursor(name, binary=True) as cursor:
             cursor.adapters.register_loader(FLOAT8_ARRAY, FloatsLoader)
             cursor.adapters.register_loader(INT8_ARRAY, IntegersLoader)
             yield cursor

@@ -41,7 +41,6 @@ BY_ASKING = {
     "audit_row",
     "bridge",
     "bridge_token",
-    "idempotency_key",
     "sign_in_session",
 }
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from analytics.detectors import DETECTORS, Finding, History
-from analytics.detectors.missed_run import detect
+from analytics.detectors.missed_run import detect, longest_run
 from analytics.findings import DoseOutcome, Outcome
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -53,6 +53,21 @@ def test_is_quiet_without_three_known_misses_up_to_now(pattern: str) -> None:
 def test_a_run_of_long_ago_raises_nothing() -> None:
     assert run("mmm", ago_days=7)
     assert run("mmm", ago_days=8) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "length"),
+    [("", 0), ("mmtm", 2), ("tmummp", 3), ("mmmtt", 3), ("uu", 0)],
+)
+def test_the_longest_run_is_counted_between_doses_taken(
+    pattern: str, length: int
+) -> None:
+    doses = [
+        DoseOutcome("regimen", NOW + timedelta(days=n), WORDS[word])
+        for n, word in enumerate(pattern)
+    ]
+
+    assert longest_run(list(reversed(doses))) == length
 
 
 def test_each_regimen_is_judged_alone() -> None:

@@ -14,6 +14,7 @@ from analytics.detectors.resting_heart_rate import (
     THRESHOLD,
     daily,
     detect,
+    five_minutes,
     scores,
 )
 from analytics.findings import HEART_RATE, Finding, History
@@ -49,6 +50,16 @@ def test_a_day_is_the_lowest_half_hour_from_noon_to_noon() -> None:
 
     assert [date.fromordinal(int(day)) for day in days] == [date(2026, 1, 6)]
     assert values.tolist() == [50.0]
+
+
+def test_medians_of_five_minutes_say_all_that_is_looked_at() -> None:
+    series = minutes(4)
+
+    medians = five_minutes(series)
+
+    assert len(medians.times) <= 4 * 288 + 1
+    for seen, same in zip(daily(series, ZURICH), daily(medians, ZURICH), strict=True):
+        assert same.tolist() == seen.tolist()
 
 
 def test_a_day_worn_for_less_than_four_hours_has_no_value() -> None:

@@ -14,6 +14,8 @@ from backend.database.sets import execute
 from backend.doses.tables import DoseEvent
 from backend.feeds.append import append
 from backend.feeds.orders import publish
+from backend.ingest.correct import void_dose
+from backend.people.readers import Reader
 from backend.supply.reorder import review, step
 from backend.supply.tables import Reorder, ReorderEvent, Stock
 from backend.supply.use import dispense
@@ -208,3 +210,55 @@ def test_a_patient_reports_a_dose_once_however_often_they_press(
     with transaction() as session:
         event = session.exec(select(DoseEvent)).one()
     assert (event.evidence, event.occurred_at) == ("self_reported", due)
+
+
+def a_form(clinic: Clinic, hours: int) -> dict[str, object]:
+    due = clinic.now - timedelta(hours=hours)
+    return {
+        "regimen": clinic.world.regimen.regimen_id,
+        "occurrence": f"{due:%Y-%m-%dT%H:%M}",
+    }
+
+
+def test_who_pressed_the_wrong_button_can_still_press_the_right_one(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    form = a_form(clinic, 26)  # its window closed long ago
+    with signed_in(web, clinic.patient) as browser:
+        wrong, again, right = (
+            browser.submit("/today", "/today/report", when=when, **form).text
+            for when in ("now", "now", "due")
+        )
+
+    assert "What you said is recorded. It does not count for this dose." in wrong
+    assert "You have said so before. It does not count for this dose." in again
+    assert "Your dose is recorded." in right
+    with transaction() as session:
+        said = session.exec(select(DoseEvent.occurred_at)).all()
+    assert min(said) == clinic.now - timedelta(hours=26)
+    assert len(said) == 2
+
+
+def test_a_dose_whose_report_was_declared_void_can_be_reported_again(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    form = a_form(clinic, 2) | {"when": "due"}
+    reader = Reader(
+        uuid4(),
+        "clinician",
+        clinic.world.clinician.clinician_id,
+        clinic.world.clinic.clinic_id,
+    )
+    with signed_in(web, clinic.patient) as browser:
+        for _ in range(2):
+            page = browser.submit("/today", "/today/report", **form).text
+            assert "Your dose is recorded." in page
+            with transaction() as session:
+                [event] = session.exec(
+                    select(DoseEvent).where(col(DoseEvent.voided_at).is_(None))
+                )
+                void_dose(
+                    session, reader, event.dose_event_id, reason="no", now=clinic.now
+                )
+    with transaction() as session:
+        assert len(session.exec(select(DoseEvent)).all()) == 2

@@ -9,6 +9,7 @@ import pytest
 from sqlmodel import select
 
 from backend.alerts.tables import Alert
+from backend.alerts.wake import ANSWER_WITHIN, wake
 from backend.database import transaction
 from backend.doses.tables import DoseEvent, Void
 from backend.outbox.tables import OutboxMessage
@@ -92,6 +93,22 @@ def test_a_form_without_its_token_does_nothing(
 def state_of(alert_id: UUID) -> str:
     with transaction() as session:
         return session.exec(select(Alert.state).where(Alert.alert_id == alert_id)).one()
+
+
+def test_an_alert_that_nobody_took_says_so_and_names_nobody_who_was_told(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    late = clinic.now + ANSWER_WITHIN
+    with transaction() as session:
+        alert_id = an_open_alert(session, clinic)
+        assert wake(session, [clinic.patient_id], now=late) == 1
+    with signed_in(web, clinic.clinician) as browser:
+        page = browser.get(f"/alerts/{clinic.patient_id}/{alert_id}").text
+        listed = browser.get("/alerts").text
+    assert "Nobody answered in time" in page
+    assert "Unanswered" in page
+    assert "Unanswered" in listed
+    assert not {"Escalated", "Passed on"}.intersection(re.split("[<>]", page + listed))
 
 
 # ------------------------------------------------------------------ the list

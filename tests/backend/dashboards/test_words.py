@@ -60,21 +60,33 @@ def test_a_reason_says_what_and_how_bad() -> None:
 
 
 @pytest.mark.parametrize(
-    ("why", "said"),
+    ("state", "why", "said"),
     [
-        ({"delay_s": 1800}, "Sent 30 min later unless the dose is recorded"),
-        ({"label": "unknown", "heard_until": None}, "The device was never heard"),
-        ({"cancelled": "dose_recorded"}, "Withdrawn: dose recorded"),
-        ({"expired": "its time was over"}, "Not sent: its time was over"),
+        ("pending", {"delay_s": 1800}, "Sent 30 min later unless the dose is recorded"),
         (
+            "sent",
+            {"label": "unknown", "heard_until": None},
+            "The device was never heard",
+        ),
+        ("cancelled", {"cancelled": "dose_recorded"}, "Withdrawn: dose recorded"),
+        (  # the dose arrived when the text was with the provider already
+            "sent",
+            {"label": "late", "heard_until": None, "cancelled": "dose_recorded"},
+            "The device was never heard",
+        ),
+        ("expired", {"expired": "its time was over"}, "Not sent: its time was over"),
+        (
+            "pending",
             {"dose_due_at": "2026-03-04T07:00:00+00:00"},
             "Dose due Wed 4 Mar 08:00",
         ),
-        ({}, ""),
+        ("pending", {}, ""),
     ],
 )
-def test_why_a_message_went_or_not(why: dict[str, object], said: str) -> None:
-    assert because(why, ZURICH) == said
+def test_why_a_message_went_or_not(
+    state: str, why: dict[str, object], said: str
+) -> None:
+    assert because(why, ZURICH, state=state) == said
 
 
 def test_heart_rate_is_binned_from_local_midnight_and_gaps_stay_gaps() -> None:

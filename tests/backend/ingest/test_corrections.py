@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlmodel import Session
@@ -14,6 +14,7 @@ from backend.ingest.adopt import adopt
 from backend.ingest.correct import AlreadyVoid, void_dose
 from backend.ingest.self_report import self_report
 from backend.people.readers import Reader
+from backend.reminders.plan import replan
 from backend.supply.use import dispense
 from tests import builders
 from tests.backend.ingest.world import (
@@ -110,6 +111,65 @@ def test_a_voided_opening_gives_dose_and_stock_back_and_stays_on_record(
     assert count(session, "outbox_message") == 0
     with pytest.raises(AlreadyVoid):
         void_dose(session, the_clinician(world), event, reason="again", now=eight())
+
+
+def a_refill_taken_for_the_dose(session: Session, world: World) -> UUID:
+    """A reminder at 08:30 that an opening at 05:00 cancels; the opening."""
+    doses_at_eight(session, world)
+    replan(session, [world.patient_id], now=eight() - 12 * HOUR)
+    send(
+        session, world, [opening(world, 1, eight() - 3 * HOUR)], now=eight() - 3 * HOUR
+    )
+    assert labels(session, world) == {OCCURRENCE: "early"}
+    assert reminders(session) == [("cancelled", "dose_recorded")]
+    return fetch(session, "SELECT dose_event_id FROM dose_event")[0]["dose_event_id"]
+
+
+def reminders(session: Session) -> list[tuple[str, str | None]]:
+    rows = fetch(session, "SELECT state, why ->> 'cancelled' AS w FROM outbox_message")
+    return [(row["state"], row["w"]) for row in rows]
+
+
+def test_a_dose_that_is_open_again_is_reminded_of_as_it_was_planned(
+    session: Session, world: World
+) -> None:
+    event = a_refill_taken_for_the_dose(session, world)
+    now = eight() - 2 * HOUR
+
+    void_dose(session, the_clinician(world), event, reason="refill", now=now)
+
+    assert labels(session, world) == {OCCURRENCE: "pending"}
+    assert reminders(session) == [("pending", None)]
+    due = fetch(session, "SELECT due_at FROM outbox_message")[0]["due_at"]
+    assert due == eight() + HOUR / 2
+
+
+def test_a_dose_that_is_open_again_too_late_to_remind_rings_nobody(
+    session: Session, world: World
+) -> None:
+    event = a_refill_taken_for_the_dose(session, world)
+    now = eight() + HOUR / 2
+
+    void_dose(session, the_clinician(world), event, reason="refill", now=now)
+
+    assert reminders(session) == [("cancelled", "dose_recorded")]
+
+
+def test_a_dose_that_another_opening_still_covers_stays_without_a_reminder(
+    session: Session, world: World
+) -> None:
+    event = a_refill_taken_for_the_dose(session, world)
+    now = eight() - HOUR
+    send(session, world, [opening(world, 2, now)], now=now)
+    [dose] = fetch(session, "SELECT dose_event_id FROM scheduled_dose")
+
+    assert dose["dose_event_id"] != event
+    void_dose(
+        session, the_clinician(world), dose["dose_event_id"], reason="look", now=now
+    )
+
+    assert labels(session, world) == {OCCURRENCE: "early"}
+    assert reminders(session) == [("cancelled", "dose_recorded")]
 
 
 def test_a_clinician_who_does_not_care_for_the_patient_voids_nothing(

@@ -1,12 +1,15 @@
 """From facts to alerts: raised once, kept up to date, taken back when disproved."""
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlmodel import Session
 
+from backend.alerts.act import close
 from backend.alerts.screen import due_again, screen
 from backend.database.sets import execute, fetch
+from backend.people.readers import Reader
 from tests.backend.ingest.world import (
     DAY,
     MONDAY,
@@ -80,6 +83,59 @@ def test_a_run_that_merely_ended_stays_for_a_clinician(
     screen(session, [world.patient_id], now=now + DAY)
 
     assert alerts(session) == [("doses-missed-in-a-row", "triggered", None)]
+
+
+def missed_run(session: Session) -> list[tuple[str, str | None]]:
+    rows = fetch(
+        session,
+        """SELECT state, outcome FROM alert WHERE rule LIKE 'doses-missed-in-a-row:%'
+        ORDER BY triggered_at""",
+    )
+    return [(row["state"], row["outcome"]) for row in rows]
+
+
+def test_one_dose_found_in_the_middle_takes_the_run_back(
+    session: Session, world: World
+) -> None:
+    now = four_missed(session, world)
+    screen(session, [world.patient_id], now=now)
+
+    send(session, world, [opening(world, 1, eight(LAST - DAY))], now=now + HOUR)
+    screen(session, [world.patient_id], now=now + HOUR)
+
+    assert missed_run(session) == [("closed", "retracted")]
+
+
+def test_a_true_run_stays_when_its_doses_are_older_than_the_look_back(
+    session: Session, world: World
+) -> None:
+    now = four_missed(session, world)
+    screen(session, [world.patient_id], now=now)
+
+    screen(session, [world.patient_id], now=now + 40 * DAY)
+    assert missed_run(session) == [("triggered", None)]
+
+    send(session, world, [opening(world, 1, eight(LAST - DAY))], now=now + 40 * DAY)
+    screen(session, [world.patient_id], now=now + 40 * DAY)
+    assert missed_run(session) == [("closed", "retracted")]
+
+
+def test_a_closed_run_longer_than_the_look_back_needs_a_newer_dose_to_come_back(
+    session: Session, world: World
+) -> None:
+    doses_at_eight(session, world, days=34)
+    now = eight(MONDAY + 33 * DAY) + 10 * HOUR
+    tell(session, world, [heard(world, 0, now)], now=now)
+    screen(session, [world.patient_id], now=now)
+    row = fetch(session, "SELECT alert_id FROM alert WHERE state <> 'closed'")[0]
+    reader = Reader(
+        uuid4(), "clinician", world.clinician.clinician_id, world.clinic.clinic_id
+    )
+    close(session, reader, row["alert_id"], outcome="other_cause", now=now)
+
+    screen(session, [world.patient_id], now=now + 2 * DAY)
+
+    assert missed_run(session) == [("closed", "other_cause")]
 
 
 def test_out_of_range_is_no_missed_run(session: Session, world: World) -> None:

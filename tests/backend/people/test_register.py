@@ -12,7 +12,6 @@ from backend.audit.tables import AuditRow
 from backend.database import transaction
 from backend.errors import Conflict, NotFound
 from backend.people.hold import hold
-from backend.people.idempotency import Answer, KeyReused, Once, answered_once
 from backend.people.identifiers import Identifier, IdentifierTaken, find
 from backend.people.merge import (
     AlreadyUndone,
@@ -21,7 +20,6 @@ from backend.people.merge import (
     same_person,
     unmerge,
 )
-from backend.people.readers import reader_of
 from backend.people.register import (
     Contact,
     Newcomer,
@@ -42,7 +40,6 @@ from backend.people.tables import (
 )
 from backend.people.zones import UnknownZone, ZoneSpan, move, zone_at, zone_history
 from tests.builders import LONG_AGO, NOW, ZURICH, a_clinic, a_clinician, a_patient
-from tests.builders import an_account as an_account_of
 
 DAY = timedelta(days=1)
 NUMBER = Identifier("hospital", "4711")
@@ -252,29 +249,3 @@ def test_who_holds_a_patient_keeps_others_waiting(db: object) -> None:
 
 
 # Calls done once
-
-
-def test_a_repeated_call_gets_the_first_answer_and_is_not_done_again(
-    session: Session, clinic: Clinic
-) -> None:
-    ada, eva = a_clinician(session, clinic), a_clinician(session, clinic)
-    reader = reader_of(an_account_of(session, ada))
-    other = reader_of(an_account_of(session, eva))
-    done: list[int] = []
-
-    def act() -> Answer:
-        done.append(len(done))
-        return Answer(201, {"id": len(done)})
-
-    def call(once: Once | None, by: object = reader) -> Answer:
-        who = other if by is other else reader
-        return answered_once(session, who, once, act, real=NOW)
-
-    key = Once("abc", b"request")
-    first = call(key)
-    assert call(key) == first == Answer(201, {"id": 1})
-    assert call(key, other) == Answer(201, {"id": 2})  # keys are an account's own
-    assert call(None) == Answer(201, {"id": 3})
-    with pytest.raises(KeyReused):
-        call(Once("abc", b"another request"))
-    assert len(done) == 3
