@@ -1,10 +1,11 @@
 """Engines and the one way to open a transaction."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
+from threading import RLock
 
 import orjson
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, text
@@ -74,7 +75,7 @@ def transaction(*, patience: timedelta | None = None) -> Generator[Session]:
     connection held between two thread hops can starve the pool until it times out.
     `patience` is how long one statement may take, the setting otherwise.
     """
-    with Session(engine(), expire_on_commit=False) as session, session.begin():
+    with Session(_one(engine), expire_on_commit=False) as session, session.begin():
         if patience is not None:
             milliseconds = int(patience / timedelta(milliseconds=1))
             session.connection().execute(
@@ -87,8 +88,18 @@ def transaction(*, patience: timedelta | None = None) -> Generator[Session]:
 @contextmanager
 def queue_transaction() -> Generator[Session]:
     """Open a session for claiming work: `transaction()` on the queue's engine."""
-    with Session(queue_engine(), expire_on_commit=False) as session, session.begin():
+    chosen = _one(queue_engine)
+    with Session(chosen, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def _one(cached: Callable[[], Engine]) -> Engine:
+    """Return the engine; two threads that are first together must not make two."""
+    with _making:
+        return cached()
+
+
+_making = RLock()
 
 
 def to_json(value: object) -> str:

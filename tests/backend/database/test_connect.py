@@ -1,18 +1,21 @@
 """Transactions, engines and what a session is like."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Barrier
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import Session, select
 
 from backend.database import (
     engine,
+    forget,
     owner_engine,
     queue_engine,
     queue_transaction,
@@ -149,3 +152,21 @@ def test_the_owner_is_another_role(server: Server) -> None:
         who = connection.execute(text("SELECT current_user")).scalar_one()
 
     assert who == "doseloop_owner"
+
+
+def test_threads_that_are_first_together_share_one_engine() -> None:
+    """A second one would keep its connections open, and nobody would close them."""
+    forget()
+    start = Barrier(8)
+
+    def first() -> Engine:
+        start.wait(10)
+        with transaction() as session:
+            bind = session.get_bind()
+        assert isinstance(bind, Engine)
+        return bind
+
+    with ThreadPoolExecutor(8) as threads:
+        made = [it.result() for it in [threads.submit(first) for _ in range(8)]]
+
+    assert len({id(one) for one in made}) == 1
