@@ -57,6 +57,21 @@ class Home:
         with transaction() as session:
             session.merge(DeviceContact(device_id=self.box_id, heard_until=until))
 
+    def clash(self, at: datetime) -> None:
+        """Let the box have sent a record then that it had sent otherwise before."""
+        with transaction() as session:
+            session.add(
+                DeviceEvent(
+                    device_id=self.box_id,
+                    event_id="1/7",
+                    kind="conflict",
+                    occurred_at=at,
+                    recorded_at=at + MINUTE,
+                    epoch=1,
+                    sequence=7,
+                )
+            )
+
     def label(self, label: str) -> None:
         with transaction() as session:
             self._dose(session).label = label
@@ -239,18 +254,7 @@ def test_a_record_without_a_time_makes_us_ask_though_the_box_was_heard() -> None
     """The dose may be that record: saying that there is none may lead to a second."""
     home = Home()
     home.heard(REMIND - MINUTE)
-    with transaction() as session:
-        session.add(
-            DeviceEvent(
-                device_id=home.box_id,
-                event_id="1/7",
-                kind="conflict",
-                occurred_at=DUE + 2 * MINUTE,
-                recorded_at=DUE + 3 * MINUTE,
-                epoch=1,
-                sequence=7,
-            )
-        )
+    home.clash(DUE + 2 * MINUTE)
 
     [text] = home.at(REMIND)
 
@@ -264,18 +268,7 @@ def test_a_record_without_a_time_makes_us_ask_though_the_box_was_heard() -> None
 def test_a_hole_of_another_day_leaves_the_words_alone() -> None:
     home = Home()
     home.heard(REMIND - MINUTE)
-    with transaction() as session:
-        session.add(
-            DeviceEvent(
-                device_id=home.box_id,
-                event_id="1/7",
-                kind="conflict",
-                occurred_at=NIGHT - timedelta(days=2),
-                recorded_at=NIGHT,
-                epoch=1,
-                sequence=7,
-            )
-        )
+    home.clash(NIGHT - timedelta(days=2))
 
     assert home.at(REMIND) == ["Your 08:00 dose has not been recorded yet."]
 
