@@ -7,6 +7,7 @@ as the words of their tables.
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import ClassVar, TypeAlias
 from uuid import UUID
 
@@ -138,6 +139,14 @@ class AlertPage:
 # ---------------------------------------------------------------- one patient
 
 
+class Phase(StrEnum):
+    """Where a dose's hours stand: due from its instant until its window closes."""
+
+    AHEAD = "ahead"
+    DUE = "due"
+    OVER = "over"
+
+
 @dataclass(frozen=True)
 class DoseRow:
     """A dose as a fact. `due_at` None: due some time in its dose-day."""
@@ -150,6 +159,7 @@ class DoseRow:
     occurrence: str | None = None
     regimen_id: UUID | None = None
     can_report: bool = False
+    phase: Phase = Phase.AHEAD
 
 
 @dataclass(frozen=True)

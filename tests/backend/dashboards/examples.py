@@ -1,5 +1,6 @@
 """Every page with values like those of a working day."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
@@ -34,6 +35,7 @@ from backend.dashboards.views import (
     PatientListPage,
     PatientPage,
     PatientRow,
+    Phase,
     Step,
     StockRow,
     TodayPage,
@@ -325,6 +327,7 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         strip=a_strip(4, 3),
         stock=STOCK,
     )
+    due = replace(a_dose(DoseState.UNKNOWN, 14, report=True), phase=Phase.DUE)
     filters = (
         Link("All", "/patients", True),
         Link("With alerts", "/patients?show=alerts"),
@@ -358,4 +361,5 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         "orders": (OrderListPage(orders, totals=(Fact("Open", "2"),)), a_frame(MAKER)),
         "feed": (FeedPage(feed, "/v1/feeds/reorders"), a_frame(MAKER)),
         "today": (today, a_frame(PATIENT)),
+        "today-due": (replace(today, next_dose=due), a_frame(PATIENT)),
     }
