@@ -118,7 +118,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class AlertPage:
-    """One alert: what was seen, which numbers decided, and what can be done about it.
+    """One alert: what was seen, by which limits, and what can be done about it.
 
     Posts to `/alerts/{patient_id}/{alert_id}/acknowledge`, `/snooze` and `/close`.
     """
@@ -132,6 +132,7 @@ class AlertPage:
     steps: tuple[Step, ...]
     outcomes: tuple[Choice, ...]
     snoozes: tuple[Choice, ...]
+    limits: tuple[Fact, ...] = ()
     note: str = ""
     outcome: str | None = None  # set once closed
 

@@ -313,6 +313,7 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         ),
         outcomes=CHOICES,
         snoozes=SNOOZES,
+        limits=(Fact("Raises an alert from", "3 missed doses"),),
     )
     today = TodayPage(
         first_name="Amara",
