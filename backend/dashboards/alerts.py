@@ -103,6 +103,10 @@ def alert_row(row: RowMapping) -> AlertRow:
     )
 
 
+def alert_path(patient_id: UUID, alert_id: UUID) -> str:
+    return f"{PATH}/{patient_id}/{alert_id}"
+
+
 def alert_page(
     sight: Sight, patient_id: UUID, alert_id: UUID, *, zone: str
 ) -> AlertPage:

@@ -26,6 +26,7 @@ class Need:
 
     text: str
     severity: str = "none"
+    href: str | None = None
 
 
 @dataclass(frozen=True)

@@ -74,18 +74,22 @@ def _strip_day(day: Mapping[str, object]) -> StripDay:
 
 
 def needs(
-    reasons: Sequence[Mapping[str, object]], alert: str | None = None
+    reasons: Sequence[Mapping[str, object]],
+    alert: str | None = None,
+    href: str | None = None,
 ) -> tuple[Need, ...]:
     """Return a state row's reasons in words, heaviest first.
 
-    `alert` is the title of the worst open alert: it says more than that there is one.
+    `alert` is the title of the worst open alert, which says more than that there is
+    one, and `href` where it stands.
     """
     said: list[Need] = []
     for reason in reasons:
         code, count = str(reason["code"]), int(str(reason["count"]))
         if code.startswith("alert_"):
-            said.append(Need(_alerts(count, alert), code.removeprefix("alert_")))
-            alert = None
+            severity = code.removeprefix("alert_")
+            said.append(Need(_alerts(count, alert), severity, href))
+            alert = href = None
         else:
             said.append(_need(code, count))
     return tuple(said)

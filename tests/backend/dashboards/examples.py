@@ -33,6 +33,7 @@ from backend.dashboards.views import (
     OutboxPage,
     Page,
     PatientListPage,
+    PatientOrder,
     PatientPage,
     PatientRow,
     Phase,
@@ -120,7 +121,7 @@ def a_strip(seed: int = 1, doses_a_day: int = 2) -> tuple[StripDay, ...]:
 
 NEEDS: tuple[tuple[Need, ...], ...] = (
     (
-        Need("3 doses missed in a row", "high"),
+        Need("3 doses missed in a row", "high", f"/alerts/{an_id(1)}/{an_id(71)}"),
         Need("Stock lasts 2 days, no order open", "medium"),
     ),
     (Need("Device silent for 31 hours: nothing is known since", "medium"),),
@@ -249,6 +250,15 @@ def a_patient_page(days: int = 90) -> PatientPage:
         upcoming=(a_dose(DoseState.LATE, 8), a_dose(DoseState.PENDING, 18)),
         stock=STOCK,
         stock_chart=a_stock_chart(),
+        orders=(
+            PatientOrder(
+                reorder_id=an_id(31),
+                what="1 x Examplinib 50 mg, 60 tablets",
+                state="shipped",
+                changed_at=NOW,
+                moves=(Choice("delivered", "Confirm delivery"),),
+            ),
+        ),
         alerts=(an_alert(), an_alert("medium", "acknowledged")),
         messages=(a_message(), a_message("pending")),
         devices=(
