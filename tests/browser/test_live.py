@@ -139,6 +139,7 @@ def test_a_change_shows_within_two_seconds_and_is_announced(
     ("path", "place", "before", "after"),
     [
         ("/orders", ".totals dd", "1", "2"),
+        ("/today", ".heading time", "Tue 2 Jun 2026", "Wed 3 Jun 2026"),
     ],
 )
 def test_what_stands_at_the_head_of_a_page_changes_too(
