@@ -318,6 +318,8 @@ class DeviceListPage:
     section: ClassVar[str] = "/devices"
 
     rows: tuple[RegisteredDevice, ...]
+    first_href: str | None = None
+    next_href: str | None = None
 
 
 # ---------------------------------------------------------------- manufacturer

@@ -21,6 +21,7 @@ from backend.dashboards.views import (
     AlertPage,
     AlertRow,
     Choice,
+    DeviceListPage,
     DeviceRow,
     DoseRow,
     Fact,
@@ -37,6 +38,7 @@ from backend.dashboards.views import (
     PatientPage,
     PatientRow,
     Phase,
+    RegisteredDevice,
     Step,
     StockRow,
     TodayPage,
@@ -285,6 +287,23 @@ def an_order(number: int, state: str, *moves: Choice) -> OrderRow:
     )
 
 
+def a_shelf() -> tuple[RegisteredDevice, ...]:
+    """Fifty devices: the first needs a look, the last was never heard."""
+    return tuple(
+        RegisteredDevice(
+            name="Acme Box 2",
+            serial=f"SN-{n:04}",
+            kind="box",
+            heard_until=None if n == 49 else NOW - timedelta(minutes=n),
+            battery_percent=None if n == 49 else 90 - n,
+            assigned=n > 0,
+            unassigned=3 if n == 0 else 0,
+            quarantined=max(0, 2 - n),
+        )
+        for n in range(50)
+    )
+
+
 @cache
 def pages() -> dict[str, tuple[Page, Frame]]:
     """Return every page by a name, with the frame in which it is read."""
@@ -371,6 +390,7 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         "outbox": (OutboxPage(messages, demo=True), clinician),
         "orders": (OrderListPage(orders, totals=(Fact("Open", "2"),)), a_frame(MAKER)),
         "feed": (FeedPage(feed, "/v1/feeds/reorders"), a_frame(MAKER)),
+        "devices": (DeviceListPage(a_shelf(), next_href="/devices?after=0"), a_frame()),
         "today": (today, a_frame(PATIENT)),
         "today-due": (replace(today, next_dose=due), a_frame(PATIENT)),
     }
