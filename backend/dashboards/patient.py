@@ -109,6 +109,7 @@ def dose_row(dose: RowMapping) -> DoseRow:
         evidence=EVIDENCE.get(dose["evidence"] or "") if taken else None,
         occurrence=dose["occurrence"],
         regimen_id=dose["regimen_id"],
+        day=dose["dose_day"],
     )
 
 

@@ -162,6 +162,7 @@ class DoseRow:
     regimen_id: UUID | None = None
     can_report: bool = False
     phase: Phase = Phase.AHEAD
+    day: date | None = None  # its dose-day
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from backend.dashboards.frame import Frame
 from backend.dashboards.render import render
@@ -111,3 +111,19 @@ def test_a_dose_whose_window_has_just_closed_is_not_called_due(
     assert "Due now" not in told
     assert "Not due yet" not in told
     assert "Not recorded yet" in told
+
+
+def test_a_dose_without_a_time_is_due_all_its_day_and_named_by_it_before(
+    session: Session, world: World
+) -> None:
+    for dose in session.exec(select(ScheduledDose)).all():
+        dose.due_at = None
+        written(session, dose)
+
+    today = hero(text_at(session, world, DUE))
+    labelled(session, world, "taken")
+    later = hero(text_at(session, world, DUE))
+
+    assert "Some time today" in today
+    assert "Some time today" not in later
+    assert "Tue 3 Mar" in later
