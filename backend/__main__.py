@@ -168,8 +168,9 @@ def tick(_asked: argparse.Namespace) -> int:
 
     For cron, tests and debugging. The exit code is 1 when a job failed.
     """
-    from backend import ticker
+    from backend import log, ticker
 
+    log.configure()
     results = ticker.tick()
     for name, done, error in results:
         print(f"{name:<12} {done}" + (f" failed: {error}" if error else ""))

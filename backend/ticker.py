@@ -26,6 +26,7 @@ from backend.database.partitions import ensure_partitions
 from backend.ingest.elapse import elapse
 from backend.ingest.extend import extend
 from backend.ingest.screen import screen_due, screen_silent, wake_alerts
+from backend.log import configure
 from backend.outbox.beat import begin, end
 from backend.outbox.claim import next_due
 from backend.outbox.deliver import deliver
@@ -129,6 +130,7 @@ def _share_heaps() -> None:
 
 def work() -> None:
     """Run every job for as long as the process lives; SIGTERM ends it cleanly."""
+    configure()
     _share_heaps()
     stop = Event()
     for ending in signal.SIGTERM, signal.SIGINT:

@@ -1,20 +1,16 @@
-"""Logs: one JSON object a line, without personal data."""
+"""The access log: one event a request, without personal data."""
 
 import logging
 import re
-import sys
 import time
-from contextvars import ContextVar
-from datetime import UTC, datetime
-from typing import TextIO
 from uuid import uuid4
 
-import orjson
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend.log import REQUEST_ID
+
 log = logging.getLogger("doseloop.access")
-REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 FOREIGN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 QUIET = frozenset({"/healthz", "/readyz"})
 
@@ -63,59 +59,3 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
             "ms": round(seconds * 1000, 1),
         },
     )
-
-
-class JsonLines(logging.Formatter):
-    """Formats an event as one line of JSON: message, level, logger, time, its fields.
-
-    Of an exception only the type and the places are written: its text may quote data.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields = {
-            name: value
-            for name, value in record.__dict__.items()
-            if name not in _PLAIN and not name.startswith("_")
-        }
-        event: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": record.getMessage(),
-            **fields,
-        }
-        if request_id := REQUEST_ID.get():
-            event["request_id"] = request_id
-        if record.exc_info and record.exc_info[0] is not None:
-            event["error"] = record.exc_info[0].__name__
-            event["places"] = _places(record)
-        return orjson.dumps(event, default=str).decode()
-
-
-def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
-    """Send every logger's events to standard error, or to `stream`."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    # httpx logs every address it calls, and addresses of providers hold numbers.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-
-
-def _places(record: logging.LogRecord) -> list[str]:
-    places: list[str] = []
-    trace = record.exc_info[2] if record.exc_info else None
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return places[-20:]
-
-
-_PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {
-    "message",
-    "asctime",
-    "color_message",
-    "taskName",
-}

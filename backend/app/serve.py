@@ -10,9 +10,9 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from backend.app import log
 from backend.app.create import create_app
 from backend.dashboards.charts.chart import warm
+from backend.log import configure
 from backend.settings import settings
 
 CONNECTIONS = 1000
@@ -83,7 +83,7 @@ def server(**changes: Any) -> uvicorn.Server:  # noqa: ANN401
 
 def serve() -> int:
     """Serve until told to stop; return the exit code."""
-    log.configure()
+    configure()
     running = server()
     Thread(target=warm, name="charts", daemon=True).start()  # .8 s no reader waits for
     _collect_seldom()

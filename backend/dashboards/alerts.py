@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from backend.alerts.act import Outcome
+from backend.dashboards.facts import facts_of, limits_of
 from backend.dashboards.frame import Link
 from backend.dashboards.keyset import (
     USUAL,
@@ -25,7 +26,7 @@ from backend.dashboards.views import (
     Step,
 )
 from backend.dashboards.visible import Sight
-from backend.dashboards.words import OUTCOMES, finding_facts
+from backend.dashboards.words import OUTCOMES
 from backend.errors import NotFound
 
 PATH = "/alerts"
@@ -102,6 +103,10 @@ def alert_row(row: RowMapping) -> AlertRow:
     )
 
 
+def alert_path(patient_id: UUID, alert_id: UUID) -> str:
+    return f"{PATH}/{patient_id}/{alert_id}"
+
+
 def alert_page(
     sight: Sight, patient_id: UUID, alert_id: UUID, *, zone: str
 ) -> AlertPage:
@@ -119,7 +124,8 @@ def alert_page(
     return AlertPage(
         alert=alert_row(row),
         explanation=str(row["finding"].get("summary") or row["title"]),
-        facts=finding_facts(row["finding"], zone),
+        facts=facts_of(row["finding"], zone),
+        limits=limits_of(row["finding"], zone),
         steps=_steps(sight, patient_id, alert_id),
         outcomes=tuple(Choice(one, OUTCOMES[one]) for one in get_args(Outcome)),
         snoozes=SNOOZES,

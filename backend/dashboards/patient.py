@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import RowMapping
 
-from backend.dashboards.alerts import ALERT_COLUMNS, ALERT_TABLES, alert_row
+from backend.dashboards.alerts import ALERT_COLUMNS, ALERT_TABLES, alert_path, alert_row
 from backend.dashboards.frame import Link
 from backend.dashboards.history import (
     RANGES,
@@ -29,6 +29,7 @@ from backend.dashboards.views import (
     DoseRecord,
     DoseRow,
     MessageRow,
+    Need,
     PatientPage,
     Step,
 )
@@ -68,6 +69,7 @@ def patient_page(
     doses = doses_of(sight, patient_id, span.first, max(span.last, sight.now + AHEAD))
     stocks = stocks_of(sight, patient_id)
     own = sight.reader.role == "patient"
+    alerts = () if own else _alerts(sight, patient_id)
     return PatientPage(
         section="/me" if own else "/patients",
         own=own,
@@ -77,7 +79,7 @@ def patient_page(
         born_on=person["birth_date"],
         zone=zone,
         regimens=_regimens(sight, patient_id, ZoneInfo(zone)),
-        needs=needs(person["needs"] or ()),
+        needs=_needs(person, alerts),
         strip=strip_days(person["strip"] or ()),
         ranges=tuple(
             Link("1 day" if n == 1 else f"{n} days", f"{path}?days={n}", n == span.days)
@@ -88,7 +90,7 @@ def patient_page(
         stock=tuple(stock_row(row, zone) for row in stocks),
         stock_chart=stock_chart(sight, patient_id, stocks[0], zone) if stocks else None,
         orders=orders_of(sight, patient_id),
-        alerts=() if own else _alerts(sight, patient_id),
+        alerts=alerts,
         messages=_messages(sight, patient_id, zone),
         records=_records(sight, patient_id),
         devices=_devices(sight, patient_id),
@@ -107,6 +109,7 @@ def dose_row(dose: RowMapping) -> DoseRow:
         evidence=EVIDENCE.get(dose["evidence"] or "") if taken else None,
         occurrence=dose["occurrence"],
         regimen_id=dose["regimen_id"],
+        day=dose["dose_day"],
     )
 
 
@@ -134,6 +137,14 @@ def _person(sight: Sight, patient_id: UUID) -> RowMapping:
     if found is None:
         raise NotFound("There is no such patient, or none that you care for.")
     return found
+
+
+def _needs(person: RowMapping, alerts: Sequence[AlertRow]) -> tuple[Need, ...]:
+    reasons = person["needs"] or ()
+    if not alerts:
+        return needs(reasons)
+    worst = alerts[0]
+    return needs(reasons, worst.title, alert_path(worst.patient_id, worst.alert_id))
 
 
 def _regimens(sight: Sight, patient_id: UUID, zone: ZoneInfo) -> tuple[str, ...]:

@@ -2,50 +2,84 @@
 
 from uuid import UUID
 
+from sqlalchemy import RowMapping
 from sqlmodel import Session
 
+from backend.dashboards.keyset import (
+    USUAL,
+    address,
+    identity,
+    instant,
+    page_of,
+    understood,
+    written,
+)
 from backend.dashboards.views import DeviceListPage, RegisteredDevice
 from backend.database.sets import fetch
 from backend.people.readers import Reader, only
 
+PATH = "/devices"
+# One that was never heard stands where one heard at the beginning of time would.
+LIST = """
+SELECT * FROM (
+    SELECT d.device_id, d.kind, d.maker, d.model, d.serial, c.heard_until,
+        c.battery_percent, r.unassigned, r.quarantined,
+        r.unassigned + r.quarantined AS unused,
+        COALESCE(c.heard_until, 'epoch') AS heard_from,
+        EXISTS (SELECT FROM assignment a WHERE a.device_id = d.device_id
+            AND a.until IS NULL) AS assigned
+    FROM device d LEFT JOIN device_contact c USING (device_id)
+    LEFT JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE status = 'unassigned') AS unassigned,
+            count(*) FILTER (WHERE status = 'quarantined') AS quarantined
+        FROM device_record r WHERE r.device_id = d.device_id
+          AND r.status <> 'used') r ON true
+    WHERE d.clinic_id = :clinic AND d.retired_at IS NULL) l
+WHERE CAST(:id AS uuid) IS NULL OR (-unused, heard_from, serial, device_id)
+    > (-CAST(:unused AS bigint), CAST(:heard_from AS timestamptz),
+        (SELECT serial FROM device WHERE device_id = :id), CAST(:id AS uuid))
+ORDER BY unused DESC, heard_from, serial, device_id
+LIMIT :most"""
 
-def device_list(session: Session, reader: Reader) -> DeviceListPage:
+
+def device_list(
+    session: Session, reader: Reader, *, after: str | None = None, limit: int = USUAL
+) -> DeviceListPage:
     """Return the devices of the reader's clinic, what needs a look in front.
 
     Counts records that nobody had the device for, and those kept without being used.
     """
     only(reader, "technician", "operator")
-    rows = fetch(
+    key = understood(after, int, instant, identity) or (None, None, None)
+    found = fetch(
         session,
-        """SELECT d.device_id, d.kind, d.maker, d.model, d.serial, c.heard_until,
-            c.battery_percent, r.unassigned, r.quarantined,
-            EXISTS (SELECT FROM assignment a WHERE a.device_id = d.device_id
-                AND a.until IS NULL) AS assigned
-        FROM device d LEFT JOIN device_contact c USING (device_id)
-        LEFT JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE status = 'unassigned') AS unassigned,
-                count(*) FILTER (WHERE status = 'quarantined') AS quarantined
-            FROM device_record r WHERE r.device_id = d.device_id
-              AND r.status <> 'used') r ON true
-        WHERE d.clinic_id = :clinic AND d.retired_at IS NULL
-        ORDER BY r.unassigned + r.quarantined DESC, c.heard_until NULLS FIRST, d.serial
-        LIMIT 500""",
+        LIST,
         clinic=_clinic(reader),
+        unused=key[0],
+        heard_from=key[1],
+        id=key[2],
+        most=limit + 1,
     )
+    rows, last = page_of(found, limit)
+    onward = last and written(last["unused"], last["heard_from"], last["device_id"])
+    shown = None if limit == USUAL else limit
     return DeviceListPage(
-        rows=tuple(
-            RegisteredDevice(
-                name=f"{row['maker']} {row['model']}",
-                serial=row["serial"],
-                kind=row["kind"],
-                heard_until=row["heard_until"],
-                battery_percent=row["battery_percent"],
-                assigned=row["assigned"],
-                unassigned=row["unassigned"],
-                quarantined=row["quarantined"],
-            )
-            for row in rows
-        )
+        rows=tuple(_device(row) for row in rows),
+        first_href=address(PATH, limit=shown) if after else None,
+        next_href=address(PATH, limit=shown, after=onward) if onward else None,
+    )
+
+
+def _device(row: RowMapping) -> RegisteredDevice:
+    return RegisteredDevice(
+        name=f"{row['maker']} {row['model']}",
+        serial=row["serial"],
+        kind=row["kind"],
+        heard_until=row["heard_until"],
+        battery_percent=row["battery_percent"],
+        assigned=row["assigned"],
+        unassigned=row["unassigned"],
+        quarantined=row["quarantined"],
     )
 
 

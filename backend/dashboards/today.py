@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from backend.dashboards.history import doses_of
 from backend.dashboards.patient import dose_row
 from backend.dashboards.supplies import orders_of, stock_row, stocks_of
-from backend.dashboards.views import DoseRow, TodayPage
+from backend.dashboards.views import DoseRow, Phase, TodayPage
 from backend.dashboards.visible import Sight
 from backend.dashboards.words import strip_days
 from backend.errors import NotFound
@@ -19,7 +19,8 @@ from backend.state.refresh import TAKEN
 
 DAY_STARTS = timedelta(hours=3)
 DAY = timedelta(days=1)
-REPORTABLE = frozenset({"pending", "late", "unknown", "missed"})
+OPEN = frozenset({"pending", "late", "unknown"})
+REPORTABLE = OPEN | {"missed"}
 
 
 def today_page(sight: Sight, *, zone: str) -> TodayPage:
@@ -63,17 +64,25 @@ def report_notice(sight: Sight, regimen_id: UUID, occurrence: str, *, new: bool)
 
 
 def _dose(dose: RowMapping, sight: Sight) -> DoseRow:
-    open_now = dose["label"] in REPORTABLE and dose["window_from"] <= sight.now
-    return replace(dose_row(dose), can_report=open_now)
+    reportable = dose["label"] in REPORTABLE and dose["window_from"] <= sight.now
+    return replace(dose_row(dose), can_report=reportable, phase=_phase(dose, sight.now))
 
 
 def _next(doses: Sequence[RowMapping], sight: Sight) -> DoseRow | None:
-    """Return the first dose that is still to come, today or later."""
-    for dose in doses:
-        due = dose["due_at"] or dose["window_until"]
-        if dose["label"] == "pending" and due > sight.now:
-            return dose_row(dose)
-    return None
+    """Return the first dose that is due and open, or still to come."""
+    open_ = (
+        dose
+        for dose in doses
+        if dose["label"] in OPEN and dose["window_until"] > sight.now
+    )
+    return next((_dose(dose, sight) for dose in open_), None)
+
+
+def _phase(dose: RowMapping, now: datetime) -> Phase:
+    if dose["window_until"] <= now:
+        return Phase.OVER
+    begins: datetime = dose["due_at"] or dose["window_from"]
+    return Phase.AHEAD if begins > now else Phase.DUE
 
 
 def reported_at(sight: Sight, regimen_id: UUID, occurrence: str, when: str) -> datetime:

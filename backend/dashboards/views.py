@@ -7,6 +7,7 @@ as the words of their tables.
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import ClassVar, TypeAlias
 from uuid import UUID
 
@@ -25,6 +26,7 @@ class Need:
 
     text: str
     severity: str = "none"
+    href: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class AlertPage:
-    """One alert: what was seen, which numbers decided, and what can be done about it.
+    """One alert: what was seen, by which limits, and what can be done about it.
 
     Posts to `/alerts/{patient_id}/{alert_id}/acknowledge`, `/snooze` and `/close`.
     """
@@ -131,11 +133,20 @@ class AlertPage:
     steps: tuple[Step, ...]
     outcomes: tuple[Choice, ...]
     snoozes: tuple[Choice, ...]
+    limits: tuple[Fact, ...] = ()
     note: str = ""
     outcome: str | None = None  # set once closed
 
 
 # ---------------------------------------------------------------- one patient
+
+
+class Phase(StrEnum):
+    """Where a dose's hours stand: due from its instant until its window closes."""
+
+    AHEAD = "ahead"
+    DUE = "due"
+    OVER = "over"
 
 
 @dataclass(frozen=True)
@@ -150,6 +161,8 @@ class DoseRow:
     occurrence: str | None = None
     regimen_id: UUID | None = None
     can_report: bool = False
+    phase: Phase = Phase.AHEAD
+    day: date | None = None  # its dose-day
 
 
 @dataclass(frozen=True)
@@ -306,6 +319,8 @@ class DeviceListPage:
     section: ClassVar[str] = "/devices"
 
     rows: tuple[RegisteredDevice, ...]
+    first_href: str | None = None
+    next_href: str | None = None
 
 
 # ---------------------------------------------------------------- manufacturer

@@ -7,7 +7,7 @@ from decimal import Decimal
 from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.render import moment, number
-from backend.dashboards.views import Fact, Need
+from backend.dashboards.views import Need
 
 LABELS = {"taken_late": DoseState.LATE_TAKEN}
 UNITS = {"1": "pieces", "{tablet}": "tablets", "[iU]": "IU", "{capsule}": "capsules"}
@@ -74,18 +74,22 @@ def _strip_day(day: Mapping[str, object]) -> StripDay:
 
 
 def needs(
-    reasons: Sequence[Mapping[str, object]], alert: str | None = None
+    reasons: Sequence[Mapping[str, object]],
+    alert: str | None = None,
+    href: str | None = None,
 ) -> tuple[Need, ...]:
     """Return a state row's reasons in words, heaviest first.
 
-    `alert` is the title of the worst open alert: it says more than that there is one.
+    `alert` is the title of the worst open alert, which says more than that there is
+    one, and `href` where it stands.
     """
     said: list[Need] = []
     for reason in reasons:
         code, count = str(reason["code"]), int(str(reason["count"]))
         if code.startswith("alert_"):
-            said.append(Need(_alerts(count, alert), code.removeprefix("alert_")))
-            alert = None
+            severity = code.removeprefix("alert_")
+            said.append(Need(_alerts(count, alert), severity, href))
+            alert = href = None
         else:
             said.append(_need(code, count))
     return tuple(said)
@@ -156,15 +160,15 @@ def because(why: Mapping[str, object], zone: str, *, state: str) -> str:
     A message whose dose came while a provider had it is marked, and goes all the same.
     """
     said: list[str] = []
-    due = _instant(why.get("dose_due_at"))
+    due = instant_of(why.get("dose_due_at"))
     if due is not None:
         said.append(f"dose due {moment(due, zone)}")
     if state == "cancelled" and "cancelled" in why:
-        said.append(f"withdrawn: {_plain(why['cancelled'])}")
+        said.append(f"withdrawn: {plain(why['cancelled'])}")
     elif "expired" in why:
-        said.append(f"not sent: {_plain(why['expired'])}")
+        said.append(f"not sent: {plain(why['expired'])}")
     elif "label" in why:
-        heard = _instant(why.get("heard_until"))
+        heard = instant_of(why.get("heard_until"))
         said.append(
             "the device was never heard"
             if heard is None
@@ -177,33 +181,12 @@ def because(why: Mapping[str, object], zone: str, *, state: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def finding_facts(finding: Mapping[str, object], zone: str) -> tuple[Fact, ...]:
-    """Return the numbers of a finding, one line each; what nests is laid flat."""
-    facts: list[Fact] = []
-    for name, value in finding.items():
-        if isinstance(value, Mapping):
-            facts += finding_facts(value, zone)  # pyright: ignore[reportUnknownArgumentType]
-        elif name not in ("summary", "code", "subject") and value is not None:
-            facts.append(Fact(_plain(name).capitalize(), _told(value, zone)))
-    return tuple(facts)
-
-
-def _told(value: object, zone: str) -> str:
-    at = _instant(value)
-    if at is not None:
-        return moment(at, zone)
-    if isinstance(value, float):
-        return number(round(value, 1))
-    if isinstance(value, list):
-        return ", ".join(str(one) for one in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-    return _plain(value)
-
-
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """Return a code as words."""
     return str(value).replace("_", " ")
 
 
-def _instant(value: object) -> datetime | None:
+def instant_of(value: object) -> datetime | None:
     """Return an instant of a document, None where the value is no aware instant."""
     if not isinstance(value, str) or len(value) < 16:
         return None

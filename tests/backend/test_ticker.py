@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -53,7 +54,9 @@ def wait_for(what: Callable[[], bool]) -> None:
 @contextmanager
 def a_worker() -> Generator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "backend", "work"], env=dict(os.environ)
+        [sys.executable, "-m", "backend", "work"],
+        env=dict(os.environ),
+        stderr=subprocess.PIPE,
     )
     try:
         yield process
@@ -151,8 +154,11 @@ def test_a_worker_takes_up_what_falls_due_and_ends_when_told() -> None:
         queue_due(after=timedelta(seconds=0.3))
         wait_for(lambda: states() == ["cancelled"])
         process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=DEADLINE)
 
-        assert process.wait(DEADLINE) == 0
+    assert process.returncode == 0
+    events = [json.loads(line)["event"] for line in said.splitlines()]
+    assert (events[0], events[-1]) == ("working", "stopped")
 
 
 def _beating() -> set[str]:

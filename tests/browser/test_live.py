@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from time import monotonic
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -16,8 +17,15 @@ from starlette.routing import Mount, Route
 from backend.dashboards import assets
 from backend.dashboards.headers import SecurityHeaders
 from backend.dashboards.render import render
-from backend.dashboards.views import FeedEntry, FeedPage, PatientListPage
-from tests.backend.dashboards.examples import NOW, a_frame, a_row
+from backend.dashboards.views import (
+    Fact,
+    FeedEntry,
+    FeedPage,
+    OrderListPage,
+    PatientListPage,
+    TodayPage,
+)
+from tests.backend.dashboards.examples import NOW, TODAY, a_frame, a_row
 from tests.backend.dashboards.serving import serving
 
 pytestmark = pytest.mark.browser
@@ -44,6 +52,17 @@ class Clinic:
             for number in range(self.rows, 0, -1)
         )
         return HTMLResponse(render(FeedPage(rows, "GET /"), a_frame(live="/live")))
+
+    def orders(self, request: Request) -> HTMLResponse:
+        self.asked.append(request.headers.get("X-Doseloop-Live"))
+        page = OrderListPage((), totals=(Fact("Open orders", str(self.rows)),))
+        return HTMLResponse(render(page, a_frame(live="/live")))
+
+    def today(self, request: Request) -> HTMLResponse:
+        self.asked.append(request.headers.get("X-Doseloop-Live"))
+        day = TODAY + timedelta(days=self.rows)
+        page = TodayPage("Amara", day, (), None, (), ())
+        return HTMLResponse(render(page, a_frame(live="/live")))
 
     async def live(self, request: Request) -> Response:
         if self.refusals:
@@ -76,6 +95,8 @@ def address(clinic: Clinic) -> Generator[str]:
     routes = [
         Route("/patients", clinic.patients),
         Route("/feed", clinic.feed),
+        Route("/orders", clinic.orders),
+        Route("/today", clinic.today),
         Route("/live", clinic.live),
         Mount("/static", assets.serve),
     ]
@@ -112,6 +133,29 @@ def test_a_change_shows_within_two_seconds_and_is_announced(
     announced = page.locator("#announcer").inner_text()
     assert announced == "The list of patients has changed."
     assert clinic.asked == [None, "1"]  # a refresh says that it is one
+
+
+@pytest.mark.parametrize(
+    ("path", "place", "before", "after"),
+    [
+        ("/orders", ".totals dd", "1", "2"),
+        ("/today", ".heading time", "Tue 2 Jun 2026", "Wed 3 Jun 2026"),
+    ],
+)
+def test_what_stands_at_the_head_of_a_page_changes_too(
+    opened: Callable[[str], Page],
+    clinic: Clinic,
+    path: str,
+    place: str,
+    before: str,
+    after: str,
+) -> None:
+    page = opened(path)
+    expect(page.locator(place)).to_have_text(before)
+
+    clinic.change()
+
+    expect(page.locator(place)).to_have_text(after, timeout=2000)
 
 
 @pytest.mark.parametrize("busy", [True, False], ids=["busy", "cut"])

@@ -57,7 +57,7 @@ WORDS: dict[DoseState, str] = {
     DoseState.LATE: "late, not taken yet",
     DoseState.MISSED: "missed",
     DoseState.UNKNOWN: "unknown",
-    DoseState.PENDING: "not due yet",
+    DoseState.PENDING: "still open",
     DoseState.PAUSED: "paused",
     DoseState.EXTRA: "extra",
     DoseState.NONE: "no dose due",

@@ -1,5 +1,6 @@
 """Every page with values like those of a working day."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
@@ -20,6 +21,7 @@ from backend.dashboards.views import (
     AlertPage,
     AlertRow,
     Choice,
+    DeviceListPage,
     DeviceRow,
     DoseRow,
     Fact,
@@ -32,8 +34,11 @@ from backend.dashboards.views import (
     OutboxPage,
     Page,
     PatientListPage,
+    PatientOrder,
     PatientPage,
     PatientRow,
+    Phase,
+    RegisteredDevice,
     Step,
     StockRow,
     TodayPage,
@@ -118,7 +123,7 @@ def a_strip(seed: int = 1, doses_a_day: int = 2) -> tuple[StripDay, ...]:
 
 NEEDS: tuple[tuple[Need, ...], ...] = (
     (
-        Need("3 doses missed in a row", "high"),
+        Need("3 doses missed in a row", "high", f"/alerts/{an_id(1)}/{an_id(71)}"),
         Need("Stock lasts 2 days, no order open", "medium"),
     ),
     (Need("Device silent for 31 hours: nothing is known since", "medium"),),
@@ -247,6 +252,15 @@ def a_patient_page(days: int = 90) -> PatientPage:
         upcoming=(a_dose(DoseState.LATE, 8), a_dose(DoseState.PENDING, 18)),
         stock=STOCK,
         stock_chart=a_stock_chart(),
+        orders=(
+            PatientOrder(
+                reorder_id=an_id(31),
+                what="1 x Examplinib 50 mg, 60 tablets",
+                state="shipped",
+                changed_at=NOW,
+                moves=(Choice("delivered", "Confirm delivery"),),
+            ),
+        ),
         alerts=(an_alert(), an_alert("medium", "acknowledged")),
         messages=(a_message(), a_message("pending")),
         devices=(
@@ -270,6 +284,23 @@ def an_order(number: int, state: str, *moves: Choice) -> OrderRow:
         deliver_to="Clinic North, pharmacy (GLN 7601001000001)",
         needed_by=date(2026, 6, 9),
         moves=moves,
+    )
+
+
+def a_shelf() -> tuple[RegisteredDevice, ...]:
+    """Fifty devices: the first needs a look, the last was never heard."""
+    return tuple(
+        RegisteredDevice(
+            name="Acme Box 2",
+            serial=f"SN-{n:04}",
+            kind="box",
+            heard_until=None if n == 49 else NOW - timedelta(minutes=n),
+            battery_percent=None if n == 49 else 90 - n,
+            assigned=n > 0,
+            unassigned=3 if n == 0 else 0,
+            quarantined=max(0, 2 - n),
+        )
+        for n in range(50)
     )
 
 
@@ -311,6 +342,7 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         ),
         outcomes=CHOICES,
         snoozes=SNOOZES,
+        limits=(Fact("Raises an alert from", "3 missed doses"),),
     )
     today = TodayPage(
         first_name="Amara",
@@ -325,6 +357,7 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         strip=a_strip(4, 3),
         stock=STOCK,
     )
+    due = replace(a_dose(DoseState.UNKNOWN, 14, report=True), phase=Phase.DUE)
     filters = (
         Link("All", "/patients", True),
         Link("With alerts", "/patients?show=alerts"),
@@ -357,5 +390,7 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         "outbox": (OutboxPage(messages, demo=True), clinician),
         "orders": (OrderListPage(orders, totals=(Fact("Open", "2"),)), a_frame(MAKER)),
         "feed": (FeedPage(feed, "/v1/feeds/reorders"), a_frame(MAKER)),
+        "devices": (DeviceListPage(a_shelf(), next_href="/devices?after=0"), a_frame()),
         "today": (today, a_frame(PATIENT)),
+        "today-due": (replace(today, next_dose=due), a_frame(PATIENT)),
     }

@@ -270,6 +270,19 @@ def test_the_timeline_is_drawn_for_every_range(
     assert "Doses and heart rate" in page.text
 
 
+def test_a_patients_page_names_the_alert_that_weighs_most_and_leads_to_it(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    with transaction() as session:
+        alert_id = an_open_alert(session, clinic)
+    path = f"/alerts/{clinic.patient_id}/{alert_id}"
+    with signed_in(web, clinic.clinician) as browser:
+        page = browser.get(f"/patients/{clinic.patient_id}").text
+    standing = page.partition('id="standing"')[2].partition("</section>")[0]
+    assert f'<a href="{path}">Three missed</a>' in standing
+    assert "Alert open" not in standing
+
+
 def test_a_page_says_who_looked_this_reader_included(
     web: httpx.Client, clinic: Clinic
 ) -> None:

@@ -1,0 +1,83 @@
+"""The operator's list of devices."""
+
+import re
+from datetime import datetime, timedelta
+
+import httpx
+from sqlmodel import Session
+
+from backend.database import transaction
+from backend.devices.tables import DeviceContact, DeviceRecord
+from tests import builders
+from tests.backend.dashboards.clinic import Clinic, next_in, signed_in
+
+
+def a_device(
+    session: Session,
+    clinic: Clinic,
+    serial: str,
+    *,
+    heard: datetime | None = None,
+    unused: int = 0,
+) -> None:
+    device_id = builders.a_device(session, clinic.world.clinic, serial=serial).device_id
+    session.add(DeviceContact(device_id=device_id, heard_until=heard))
+    session.add_all(
+        DeviceRecord(
+            device_id=device_id,
+            epoch=1,
+            sequence=n,
+            payload_hash=b"x",
+            status="quarantined" if n else "unassigned",
+            item={},
+            received_at=clinic.now,
+        )
+        for n in range(unused)
+    )
+
+
+def serials(page: str) -> list[str]:
+    return re.findall(r"<code>([^<]+)</code>", page)
+
+
+def test_devices_go_on_where_the_page_stopped_each_once_and_what_needs_a_look_first(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    hour = timedelta(hours=1)
+    with transaction() as session:
+        for serial, hours, unused in (
+            ("TODAY", 1, 0),
+            ("LONG-AGO", 900, 0),
+            ("ALIKE~2", 30, 0),
+            ("ALIKE~1", 30, 0),
+            ("TROUBLED", 1, 3),
+        ):
+            heard = clinic.now - hours * hour
+            a_device(session, clinic, serial, heard=heard, unused=unused)
+        a_device(session, clinic, "NEVER-1")
+        a_device(session, clinic, "NEVER-2")
+    with signed_in(web, clinic.operator) as browser:
+        found: list[str] = []
+        path: str | None = "/devices?limit=2"
+        while path:
+            page = browser.get(path).text
+            found += serials(page)
+            path = next_in(page)
+        assert browser.get("/devices?after=1~2").status_code == 422
+
+    own = ["TROUBLED", "NEVER-1", "NEVER-2", "LONG-AGO", "ALIKE~1", "ALIKE~2", "TODAY"]
+    assert [one for one in found if one in own] == own
+    assert len(found) == len(own) + 1  # and the box that the clinic has anyway
+
+
+def test_a_device_says_what_it_sent_that_nobody_could_use(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    with transaction() as session:
+        a_device(session, clinic, "TROUBLED", heard=clinic.now, unused=2)
+    with signed_in(web, clinic.operator) as browser:
+        page = browser.get("/devices").text
+    row = page.partition("TROUBLED")[2].partition("</li>\n    <li")[0]
+    assert "Not assigned" in row
+    assert "1 record without a patient" in row
+    assert "1 in quarantine" in row
