@@ -172,7 +172,9 @@ def messages(
 def devices(visit: Visiting, after: After = None, limit: Limit = USUAL) -> HTMLResponse:
     admit(visit, Role.TECHNICIAN, Role.OPERATOR)
     with transaction() as session:
-        page = device_list(session, visit.reader, after=after, limit=limit)
+        page = device_list(
+            session, visit.reader, now=visit.now, after=after, limit=limit
+        )
         note_look(session, visit, "device_list_seen", [])
         frame = framed(session, visit)
     return shown(page, frame)

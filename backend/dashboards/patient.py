@@ -47,9 +47,9 @@ from backend.errors import NotFound
 from backend.people.readers import Reader
 from backend.regimens.timing_json import from_json
 from backend.regimens.wording import sentence
+from backend.state.need import SILENT_AFTER
 
 AHEAD = timedelta(hours=72)
-SILENT_AFTER = timedelta(hours=48)
 MOST_UPCOMING = 6
 MOST_RECORDS = 8
 MOST_LOOKS = 8

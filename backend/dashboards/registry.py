@@ -1,5 +1,6 @@
 """The devices of a clinic, for those who look after them: no patient is named."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -17,6 +18,7 @@ from backend.dashboards.keyset import (
 from backend.dashboards.views import DeviceListPage, RegisteredDevice
 from backend.database.sets import fetch
 from backend.people.readers import Reader, only
+from backend.state.need import SILENT_AFTER
 
 PATH = "/devices"
 # One that was never heard stands where one heard at the beginning of time would.
@@ -43,7 +45,12 @@ LIMIT :most"""
 
 
 def device_list(
-    session: Session, reader: Reader, *, after: str | None = None, limit: int = USUAL
+    session: Session,
+    reader: Reader,
+    *,
+    now: datetime,
+    after: str | None = None,
+    limit: int = USUAL,
 ) -> DeviceListPage:
     """Return the devices of the reader's clinic, what needs a look in front.
 
@@ -64,22 +71,24 @@ def device_list(
     onward = last and written(last["unused"], last["heard_from"], last["device_id"])
     shown = None if limit == USUAL else limit
     return DeviceListPage(
-        rows=tuple(_device(row) for row in rows),
+        rows=tuple(_device(row, now) for row in rows),
         first_href=address(PATH, limit=shown) if after else None,
         next_href=address(PATH, limit=shown, after=onward) if onward else None,
     )
 
 
-def _device(row: RowMapping) -> RegisteredDevice:
+def _device(row: RowMapping, now: datetime) -> RegisteredDevice:
+    heard = row["heard_until"]
     return RegisteredDevice(
         name=f"{row['maker']} {row['model']}",
         serial=row["serial"],
         kind=row["kind"],
-        heard_until=row["heard_until"],
+        heard_until=heard,
         battery_percent=row["battery_percent"],
         assigned=row["assigned"],
         unassigned=row["unassigned"],
         quarantined=row["quarantined"],
+        silent=row["assigned"] and (heard is None or now - heard > SILENT_AFTER),
     )
 
 

@@ -309,6 +309,7 @@ class RegisteredDevice:
     assigned: bool
     unassigned: int
     quarantined: int
+    silent: bool
 
 
 @dataclass(frozen=True)

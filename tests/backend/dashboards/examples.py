@@ -299,6 +299,7 @@ def a_shelf() -> tuple[RegisteredDevice, ...]:
             assigned=n > 0,
             unassigned=3 if n == 0 else 0,
             quarantined=max(0, 2 - n),
+            silent=n == 49,
         )
         for n in range(50)
     )

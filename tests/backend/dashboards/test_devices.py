@@ -81,3 +81,18 @@ def test_a_device_says_what_it_sent_that_nobody_could_use(
     assert "Not assigned" in row
     assert "1 record without a patient" in row
     assert "1 in quarantine" in row
+
+
+def test_a_device_in_use_that_is_not_heard_needs_a_look(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    long_ago = clinic.now - timedelta(hours=49)
+    with transaction() as session:
+        session.merge(
+            DeviceContact(device_id=clinic.world.device_id, heard_until=long_ago)
+        )
+    with signed_in(web, clinic.operator) as browser:
+        page = browser.get("/devices").text
+
+    assert "Not heard for two days" in page
+    assert "Nothing to do" not in page
