@@ -28,6 +28,7 @@ def elapse(now: datetime) -> int:
     try:
         _look_again(due, now)
     except Exception:
+        # Whatever one patient's data may break: nobody else's dose may wait for it.
         log.exception("patients not looked at together", extra={"doses": len(due)})
         _one_by_one(due, now)
     return len(due)
