@@ -42,6 +42,12 @@ class Assignment(Row, table=True):
 
     __table_args__ = (
         Index("ix_assignment_device", "device_id", "compartment", "since"),
+        Index(
+            "ix_assignment_regimen",
+            "patient_id",
+            "regimen_id",
+            postgresql_include=["device_id", "since", "until"],
+        ),
     )
 
 

@@ -8,6 +8,7 @@ spread over machines by `patient_id`.
 from datetime import date, datetime
 from uuid import UUID, uuid4
 
+from sqlalchemy import Index
 from sqlmodel import Field
 
 from backend.database.columns import Row, instant, octets, text
@@ -93,6 +94,16 @@ class ContactPoint(Row, table=True):
     since: datetime = instant()
     until: datetime | None = instant(default=None)
 
+    # A reminder finds its number in the index alone.
+    __table_args__ = (
+        Index(
+            "ix_contact_point_channel",
+            "patient_id",
+            "channel",
+            postgresql_include=["address", "rank", "since", "until"],
+        ),
+    )
+
 
 class CareTeamMember(Row, table=True):
     patient_id: UUID = Field(primary_key=True)
@@ -117,6 +128,18 @@ class Consent(Row, table=True):
     since: datetime = instant()
     until: datetime | None = instant(default=None)
     recorded_at: datetime = instant()
+
+    # Every read asks for a consent; it finds it in the index alone.
+    __table_args__ = (
+        Index(
+            "ix_consent_given",
+            "patient_id",
+            "purpose",
+            "recipient_id",
+            "since",
+            postgresql_include=["until"],
+        ),
+    )
 
 
 class Clinician(Row, table=True):
