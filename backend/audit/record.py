@@ -14,7 +14,7 @@ from sqlmodel import Session, insert
 
 from backend.audit.tables import Decision
 from backend.clock import real_now
-from backend.database.connect import to_json
+from backend.database.connect import run, to_json
 
 # Ids, codes, instants and numbers look like this; a sentence or a name with a space in
 # it does not. It cannot catch every personal value, but it catches the careless ones.
@@ -52,7 +52,8 @@ def record(
     _refuse_prose(detail)
     # One literal: a list of a thousand ids is adapted for milliseconds.
     ids = ",".join([f"{number:032x}" for number in sorted({p.int for p in patients})])
-    session.connection().exec_driver_sql(
+    run(
+        session,
         RECORD,
         (
             uuid4(),

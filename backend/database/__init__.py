@@ -9,6 +9,7 @@ from backend.database.connect import (
     owner_engine,
     queue_engine,
     queue_transaction,
+    run,
     transaction,
 )
 from backend.database.partitions import ensure_partitions
@@ -21,6 +22,7 @@ __all__ = [
     "owner_engine",
     "queue_engine",
     "queue_transaction",
+    "run",
     "transaction",
 ]
 

@@ -1,14 +1,17 @@
 """Engines and the one way to open a transaction."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from threading import RLock
+from typing import Any, LiteralString, cast
 
 import orjson
+import psycopg
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from backend.database.address import Addresses, given
@@ -83,6 +86,24 @@ def transaction(*, patience: timedelta | None = None) -> Generator[Session]:
                 {"limit": str(milliseconds)},
             )
         yield session
+
+
+def run(
+    session: Session, statement: str, asked: Sequence[object] = ()
+) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Return the driver's cursor on one statement, inside the session's transaction.
+
+    For hot paths: what SQLAlchemy does around a statement cost a fifteenth of a request
+    of vitals. It does not see what the driver raises, so a lost connection, a time-out
+    or a deadlock is raised in its words here.
+    """
+    raw = session.connection().connection.driver_connection
+    try:
+        return cast("psycopg.Connection[tuple[Any, ...]]", raw).execute(
+            cast("LiteralString", statement), asked
+        )
+    except psycopg.OperationalError as error:
+        raise OperationalError(statement, None, error) from error
 
 
 @contextmanager

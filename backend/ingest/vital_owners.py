@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from backend.database import run
 from backend.devices.assign import lock
 from backend.ingest.vital_items import Origin
 from backend.ingest.vital_judge import Owner
@@ -119,7 +120,7 @@ def _served(session: Session, devices: Collection[UUID]) -> Sequence[Served]:
     if not devices:
         return ()
     asked = (uuid_array(devices),)
-    rows = session.connection().exec_driver_sql(SPANS, asked)
+    rows = run(session, SPANS, asked)
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
@@ -139,7 +140,7 @@ def _hold(session: Session, patients: set[UUID], clinic_id: UUID) -> set[UUID]:
     if not patients:
         return set()
     asked = (uuid_array(patients), clinic_id, len(patients))
-    count, some = session.connection().exec_driver_sql(HOLD, asked).one()
+    (count, some), *_ = run(session, HOLD, asked)
     if count == len(patients):  # the common case, without a thousand ids to read
         return patients
     return set(some or ())

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from backend.audit.record import record as audit
+from backend.database import run
 from backend.ingest.vital_items import Batch, Origin
 from backend.ingest.vital_judge import Window
 from backend.ingest.vital_owners import find_owners
@@ -125,7 +126,7 @@ def _fresh(
 def _screen(session: Session, patients: set[UUID], now: datetime) -> None:
     """Let the detectors look at these patients."""
     if patients:
-        session.connection().exec_driver_sql(SCREEN, (now, uuid_array(patients)))
+        run(session, SCREEN, (now, uuid_array(patients)))
 
 
 def _verdicts(

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from backend.audit.record import Actor, record
+from backend.database import run
 from backend.errors import Conflict, NotFound, Unauthenticated
 from backend.people.tables import Bridge, BridgeToken, PairingCode
 from backend.people.tokens import hash_of, new_token
@@ -151,12 +152,12 @@ def revoke(
 def find_bridge(session: Session, token: str, *, real: datetime) -> Known | None:
     """Return which bridge holds this token; None when it is not good (any more)."""
     asked = hash_of(token), real
-    row = session.connection().exec_driver_sql(FIND, asked).one_or_none()
+    row = run(session, FIND, asked).fetchone()
     if row is None:
         return None
     known, seen_at = Known(row[0], row[1], row[2]), row[3]
     if seen_at is None or real - seen_at >= SEEN_EVERY:
-        session.connection().exec_driver_sql(SEE, (real, known.bridge_id))
+        run(session, SEE, (real, known.bridge_id))
     return known
 
 

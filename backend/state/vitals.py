@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 from sqlmodel import Session
 
+from backend.database import run
 from backend.vitals.rows import text_array, uuid_array
 
 RESTING = "40443-4"
@@ -64,7 +65,7 @@ def note_vitals(
     resting = by_code.get(RESTING)
     if resting:
         asked = (RESTING, uuid_array(patient_id for patient_id, _, _ in resting))
-        session.connection().exec_driver_sql(REST, asked)
+        run(session, REST, asked)
 
 
 def instant_text(at: datetime) -> str:
@@ -83,7 +84,7 @@ def _note(
         text_array(document for _, _, document in news),
         code,
     )
-    return session.connection().exec_driver_sql(NOTE, asked).rowcount
+    return run(session, NOTE, asked).rowcount
 
 
 def _begin(
@@ -95,4 +96,4 @@ def _begin(
     """Write the row of who has none yet; return how many that were."""
     patients = uuid_array(patient_id for patient_id, _, _ in news)
     asked = (clinic_id, now, patients)
-    return session.connection().exec_driver_sql(BEGIN, asked).rowcount
+    return run(session, BEGIN, asked).rowcount

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session
 
+from backend.database import run
 from backend.vitals.rows import text_array
 from backend.vitals.tables import VitalSource
 
@@ -45,7 +46,7 @@ def _known(session: Session, clinic_id: UUID, names: set[str]) -> dict[str, int]
     if not names:
         return {}
     asked = (clinic_id, text_array(names))
-    found = session.connection().exec_driver_sql(KNOWN, asked)
+    found = run(session, KNOWN, asked)
     return {row[0]: row[1] for row in found}
 
 

@@ -13,7 +13,7 @@ from operator import itemgetter
 from sqlmodel import Session
 
 from analytics.records import EPOCH
-from backend.database import ensure_partitions
+from backend.database import ensure_partitions, run
 from backend.vitals.pieces import (
     DAY_MS,
     SHORT,
@@ -156,7 +156,8 @@ def _without_known_keys(
             keyed.setdefault((one.patient_id.int, one.source_id, one.key), one)
     if not keyed:
         return arrivals
-    result = session.connection().exec_driver_sql(
+    result = run(
+        session,
         KEEP_KEYS,
         (
             recorded_at,
@@ -210,7 +211,8 @@ def _extend(session: Session, plain: dict[SeriesKey, list[Piece]]) -> list[Serie
     for statement in (EXTEND, BEGIN):
         if not plain:
             break
-        result = session.connection().exec_driver_sql(
+        result = run(
+            session,
             statement,
             _growth(
                 (series, pieces, _count(pieces)) for series, pieces in plain.items()
@@ -269,7 +271,7 @@ def _settle(
     if replaced:
         take_out(session, replaced)
     if grown:
-        session.connection().exec_driver_sql(WIDEN, _growth(grown))
+        run(session, WIDEN, _growth(grown))
     return pieces
 
 
@@ -311,7 +313,8 @@ def _reached(
 def take_out(session: Session, rows: Sequence[tuple[SeriesKey, int]]) -> None:
     """Delete rows by series and start; the series are locked by the caller."""
     starts = [start for _, start in rows]
-    session.connection().exec_driver_sql(
+    run(
+        session,
         TAKE_OUT,
         (
             *series_arrays([series for series, _ in rows]),
