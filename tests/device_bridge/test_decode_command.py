@@ -96,8 +96,8 @@ def test_a_pen_read_at_a_known_time_dates_its_doses(
     # The pen's clock is at 5000 s; one dose an hour before, one "after" a reset.
     doses = "000005780000000f0800000000001389ff00001408000000"
     block = "0010" + "00000000" + "00000002" + "c000" + "0018" + doses
-    report = "0100" + "00001388" + "0d21" + "0028" + block
-    octets = "e700003a0038" + "8001" + "0101" + "0032" + report
+    report = "0100" + "00001388" + "0d21" + "0026" + block
+    octets = "e70000380036" + "8001" + "0101" + "0030" + report
 
     fields = shown(capsys, "novopen", octets, "--context", "read_at=2026-11-28T08:00Z")
 
