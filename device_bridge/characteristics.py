@@ -40,8 +40,8 @@ from device_bridge.makers.novopen import decode_pen
 Context = Mapping[str, Any]
 Read = Callable[[Sequence[bytes], Context], object]
 TO_SERVER, TO_CLIENT = "client_to_server", "server_to_client"
-TO_CARD, TO_READER = "reader_to_card", "card_to_reader"
-OPERAND_WIDTHS: dict[str, racp.Width] = {"1808": 2, "181F": 2, "1840": 4}
+TO_READER = "card_to_reader"
+OPERAND_WIDTHS: dict[str, racp.Width] = {"1808": 2, "181f": 2, "1840": 4}
 FIRST_PENS = 2000
 INPEN = "-bc3f-493c-af8d-ae9824f583c6"
 
@@ -89,27 +89,28 @@ def _stored_observation(values: Sequence[bytes], context: Context) -> Fields:
 
 
 def _operand_width(context: Context) -> racp.Width | None:
-    service = str(context.get("service", "")).upper().removeprefix("0X")
+    service = shortened(str(context.get("service", "")).lower()).removeprefix("0x")
     stated = context.get("operand_width")
     return stated if stated in (2, 4) else OPERAND_WIDTHS.get(service)
 
 
 def _record_access(payload: bytes, context: Context) -> object:
     width = _operand_width(context)
-    match context.get("direction"):
-        case "client_to_server":
-            return racp.decode_request(payload, width)
-        case "server_to_client":
-            return racp.decode_answer(payload)
-        case _:
-            return racp.decode_either(payload, width)
+    direction = context.get("direction")
+    if direction == TO_SERVER:
+        return racp.decode_request(payload, width)
+    if direction == TO_CLIENT:
+        return racp.decode_answer(payload)
+    return racp.decode_either(payload, width)
 
 
 def _ghs_control(payload: bytes, context: Context) -> Fields:
     code = control.decode_control(payload)
     sender = TO_CLIENT if code >= control.Control.SUCCESS else TO_SERVER
     if context.get("direction", sender) != sender:
-        raise MalformedRecord("GHS control point", payload, f"{code.name} goes not so")
+        raise MalformedRecord(
+            "GHS control point", payload, f"{code.name} goes the other way"
+        )
     return {"code": code.name.lower()}
 
 
@@ -126,7 +127,7 @@ def _pen(payload: bytes, context: Context) -> Fields:
 
 def _instant(text: str) -> datetime:
     """Return an instant in ISO 8601 with its zone, since there are such pens."""
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         at = datetime.fromisoformat(text)
         if at.tzinfo is not None and at.year > FIRST_PENS:
             return at.astimezone(UTC)

@@ -107,7 +107,8 @@ def test_a_pen_read_at_a_known_time_dates_its_doses(
     assert first["occurred_at"] == "2026-11-28T07:00:00Z"
     assert second["occurred_at"] is None
     assert "occurred_at" not in shown(capsys, "novopen", octets)["doses"][0]
-    for wrong in "yesterday", "2026-11-28T08:00", "1999-01-01T00:00Z":
+    never = "9999-12-31T23:59-12:00"
+    for wrong in "yesterday", "2026-11-28T08:00", "1999-01-01T00:00Z", never:
         told = refused(capsys, "novopen", octets, "--context", f"read_at={wrong}")
         assert "want a time like" in told
 
