@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_bridge.errors import MalformedRecord
@@ -38,6 +38,7 @@ def nearly_sound(key: str) -> st.SearchStrategy[bytes]:
 
 
 @pytest.mark.parametrize("key", KEYS)
+@settings(max_examples=60, derandomize=True)  # make soak looks further
 @given(data=st.data(), context=st.sampled_from(CONTEXTS))
 def test_any_octets_give_fields_or_a_malformed_record(
     key: str, data: st.DataObject, context: dict[str, object]

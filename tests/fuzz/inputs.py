@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,10 @@ from typing import Any
 
 from device_bridge.characteristics import CHARACTERISTICS, decode, named
 from device_bridge.errors import MalformedRecord
+from device_bridge.gatt.ghs import split_stored
+from device_bridge.gatt.segments import join
+from device_bridge.gatt.uuids import short
+from device_bridge.profiles import discovered
 
 SEEDS = Path(__file__).parent / "seeds.txt"
 KEYS = tuple(characteristic.key for characteristic in CHARACTERISTICS)
@@ -24,6 +29,7 @@ CONTEXTS: tuple[dict[str, Any], ...] = (
     {"direction": "card_to_reader"},
 )
 IN_SEGMENTS = {"2B8B", "2BDD"}
+ADOPTED = {key for key in KEYS if key[0] == "2"}
 
 
 @dataclass(frozen=True)
@@ -83,10 +89,27 @@ def unpacked(key: str, octets: bytes) -> Seed:
 def is_sound(key: str, values: Sequence[bytes], context: dict[str, Any]) -> bool:
     """Return whether octets can be read; whatever they are, this comes back.
 
-    What was read must be plain fields: what JSON can say.
+    What was read must be plain fields: what JSON can say. What a device family makes
+    of them is asked too.
     """
+    with suppress(MalformedRecord):
+        _as_families_read(key, values, context)
     try:
         json.dumps(decode(key, values, context), allow_nan=False)
     except MalformedRecord:
         return False
     return True
+
+
+def _as_families_read(
+    key: str, values: Sequence[bytes], context: dict[str, Any]
+) -> None:
+    characteristic = short(int(key, 16)) if key in ADOPTED else ""
+    for profile in discovered():
+        if (read := profile.decoders.get(characteristic)) is None:
+            continue
+        message = join(values) if key in IN_SEGMENTS else values[0]
+        if context.get("stored"):
+            _, message = split_stored(message)
+        assert len(profile.canonical(message)) == len(message)
+        read(message)
