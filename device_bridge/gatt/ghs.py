@@ -15,8 +15,14 @@ from device_bridge.gatt.fields import Fields, code_fields
 from device_bridge.gatt.ghs_values import (
     CLASS_NAMES,
     CLASSES,
+    U8,
+    U16,
+    U32,
     UNSIGNED_WIDTHS,
+    Discrete,
+    Events,
     ObservationClass,
+    Quantity,
     Tlv,
     Value,
     pack_codes,
@@ -30,6 +36,25 @@ from device_bridge.gatt.ghs_values import (
 from device_bridge.gatt.ieee11073 import Number, encode_float, read_float
 from device_bridge.gatt.measured import Measured
 from device_bridge.gatt.reader import Reader
+
+# The values are part of what an observation is; they fill a module of their own.
+__all__ = [
+    "U8",
+    "U16",
+    "U32",
+    "Bundle",
+    "Discrete",
+    "Events",
+    "Observation",
+    "ObservationClass",
+    "Quantity",
+    "Tlv",
+    "Value",
+    "decode_observation",
+    "decode_stored",
+    "encode_observation",
+    "split_stored",
+]
 
 T = TypeVar("T")
 HEAD = 3  # class and length

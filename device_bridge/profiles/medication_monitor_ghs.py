@@ -11,8 +11,18 @@ from typing import Self
 from device_bridge.events import DeviceEvent, DoseEvent, Evidence, Kind, Label
 from device_bridge.gatt import nomenclature as mdc
 from device_bridge.gatt.elapsed_time import CURRENT_TIMELINE, ElapsedTime
-from device_bridge.gatt.ghs import HAS_TIME, HAS_TYPE, Observation, decode_observation
-from device_bridge.gatt.ghs_values import U8, U16, U32, Discrete, Events, Quantity
+from device_bridge.gatt.ghs import (
+    HAS_TIME,
+    HAS_TYPE,
+    U8,
+    U16,
+    U32,
+    Discrete,
+    Events,
+    Observation,
+    Quantity,
+    decode_observation,
+)
 from device_bridge.gatt.uuids import (
     GENERIC_HEALTH_SENSOR,
     LIVE_OBSERVATIONS,

@@ -16,16 +16,17 @@ from device_bridge.gatt.elapsed_time import (
     ElapsedTime,
     utc_stamp,
 )
-from device_bridge.gatt.ghs import Observation, encode_observation
-from device_bridge.gatt.ghs_values import (
+from device_bridge.gatt.ghs import (
     U8,
     U16,
     U32,
     Discrete,
     Events,
+    Observation,
     Quantity,
     Tlv,
     Value,
+    encode_observation,
 )
 from device_bridge.gatt.ieee11073 import NOT_A_NUMBER, Number
 from device_bridge.virtual.memory import DeviceState, KeptRecord, Memory

@@ -15,8 +15,7 @@ from device_bridge.clock import Clock
 from device_bridge.gatt import nomenclature as mdc
 from device_bridge.gatt import racp
 from device_bridge.gatt.elapsed_time import decode_elapsed_time, utc_stamp
-from device_bridge.gatt.ghs import Observation, encode_observation
-from device_bridge.gatt.ghs_values import Discrete, Tlv
+from device_bridge.gatt.ghs import Discrete, Observation, Tlv, encode_observation
 from device_bridge.gatt.racp import Opcode, Operator, ResponseCode
 from device_bridge.gatt.segments import SegmentCutter
 from device_bridge.gatt.uuids import (

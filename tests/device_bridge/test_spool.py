@@ -17,8 +17,7 @@ from device_bridge.errors import BadSpool
 from device_bridge.events import Kind, plain_event
 from device_bridge.gatt import nomenclature as mdc
 from device_bridge.gatt.elapsed_time import utc_stamp
-from device_bridge.gatt.ghs import Observation, encode_observation
-from device_bridge.gatt.ghs_values import Discrete, Tlv
+from device_bridge.gatt.ghs import Discrete, Observation, Tlv, encode_observation
 from device_bridge.interpret import interpret
 from device_bridge.samples import Sample
 from device_bridge.spool import RawRecord, Spool
