@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Fields = dict[str, Any]
-LARGEST_SHOWN_WHOLE = 100  # digits of an exponent up to which a number is shown whole
+SHOWN_WHOLE = 100  # powers of ten below which a number without decimals is an int
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ def _measured(measured: Measured) -> Fields:
     if not isinstance(value, Decimal):
         return {"value": value, "unit": unit}
     exponent = value.as_tuple().exponent
-    whole = isinstance(exponent, int) and 0 <= exponent < LARGEST_SHOWN_WHOLE
+    whole = isinstance(exponent, int) and 0 <= exponent < SHOWN_WHOLE
     shown = int(value) if whole else float(value)
     return {"value": shown, "unit": unit, "decimal": Number(value).text}
 

@@ -11,7 +11,7 @@ from device_bridge.gatt.reader import Reader
 HAS_OFFSET, HAS_CONCENTRATION, MOLAR = 0x01, 0x02, 0x04
 HAS_STATUS, CONTEXT_FOLLOWS = 0x08, 0x10
 OVERRUN, UNDERRUN = 32767, -32768
-# As the field reads it: what one kg/L, and one mol/L, is in the unit of meters.
+# Powers of ten from the units on the wire to those that meters show.
 PER_LITRE = {"kg/L": (5, "mg/dL"), "mol/L": (3, "mmol/L")}
 TYPES = numbered(
     (

@@ -54,7 +54,13 @@ from device_bridge.gatt.racp import (
     decode_either,
     decode_request,
 )
-from device_bridge.gatt.segments import SegmentAssembler, SegmentCutter, join
+from device_bridge.gatt.segments import (
+    FIRST,
+    LAST,
+    SegmentAssembler,
+    SegmentCutter,
+    join,
+)
 
 U8, U16, U32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 
@@ -212,6 +218,15 @@ def test_a_lost_segment_drops_its_message_and_no_other(
     ]
     assert received == [m for i, m in enumerate(messages) if i != hit]
     assert assembler.lost or dropped == 0
+
+
+def test_a_message_that_never_ended_is_lost_and_the_next_one_is_not() -> None:
+    assembler = SegmentAssembler()
+    first, second = FIRST, 1 << 2 | FIRST | LAST  # counters 0 and 1
+
+    assert assembler.feed(bytes([first]) + b"begun") is None
+    assert assembler.feed(bytes([second]) + b"next") == b"next"
+    assert assembler.lost == 1
 
 
 @given(st.lists(st.binary(min_size=1, max_size=90), min_size=1, max_size=3))
