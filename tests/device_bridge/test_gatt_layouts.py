@@ -1,12 +1,14 @@
 """What every layout does with octets too many and too few, and with reserved codes."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from device_bridge.characteristics import decode
 from device_bridge.errors import MalformedRecord
+from device_bridge.gatt.checksums import cms, mcrf4xx, xmodem
 from tests.fuzz.inputs import KEYS, Seed, is_sound, seeds
 
 # A newer revision may append to these; all others have one length, or state it.
@@ -147,6 +149,15 @@ def test_what_is_on_no_calendar_is_malformed(octets: str) -> None:
 def test_a_leap_day_needs_a_leap_year_or_an_unknown_one() -> None:
     assert read("2A08", "e807021d000000")["local"] == "2024-02-29T00:00:00"
     assert read("2A08", "0000021d000000")["day"] == 29
+
+
+@pytest.mark.parametrize(
+    ("crc", "check"), [(mcrf4xx, 0x6F91), (xmodem, 0x31C3), (cms, 0xAEE7)]
+)
+def test_checksums_have_their_published_check_values(
+    crc: Callable[[bytes], int], check: int
+) -> None:
+    assert crc(b"123456789") == check
 
 
 @pytest.mark.parametrize("key", ["2AA9", "2AAA", "2AAB", "2AAC", "2AA7"])
