@@ -14,10 +14,9 @@ from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
-from device_bridge import bridge
+from device_bridge import bridge, decode
 from device_bridge.backend import Backend
-from device_bridge.errors import BadSettings, BridgeError, MalformedRecord
-from device_bridge.gatt.characteristics import READERS, read
+from device_bridge.errors import BadSettings, BridgeError
 from device_bridge.profiles import profile_for
 from device_bridge.radio.keys import BondStore
 from device_bridge.settings import Settings, read_settings, write_token
@@ -44,7 +43,10 @@ class EventFormatter(logging.Formatter):
 
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code: 0 done, 2 refused with a reason on standard error."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, behind = parser.parse_known_args(arguments)
+    if behind and not decode.takes(options, behind):
+        parser.error(f"unrecognized arguments: {' '.join(behind)}")
     handler = logging.StreamHandler()
     handler.setFormatter(EventFormatter())
     logging.basicConfig(level=options.log.upper(), handlers=[handler])
@@ -78,16 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--seconds", type=float, default=5.0)
     make.set_defaults(act=_scan)
 
-    make = commands.add_parser(
-        "decode",
-        help="show what octets mean",
-        description="Characteristics: " + ", ".join(READERS),
-    )
-    make.add_argument("characteristic", nargs="?", help="for example 2A37, or FLOAT")
-    make.add_argument("hex", nargs="*", help="one value, or notifications in order")
-    make.add_argument("--stored", action="store_true", help="a record number leads")
-    make.add_argument("--request", action="store_true", help="written by the client")
-    make.add_argument("--vectors", type=Path, help="a JSON file of test vectors")
+    make = commands.add_parser("decode", help="show what octets mean")
+    decode.add_options(make)
     make.set_defaults(act=_decode)
 
     make = commands.add_parser("simulate", help="play virtual devices on an HCI socket")
@@ -151,51 +145,9 @@ async def _show_devices(settings: Settings, seconds: float) -> None:
 
 
 def _decode(options: argparse.Namespace) -> int:
-    if options.vectors is not None:
-        for line in _decoded_vectors(options.vectors):
-            print(line)
-        return 0
-    if options.characteristic is None or options.characteristic.upper() not in READERS:
-        raise BadSettings(f"characteristic: want one of {', '.join(READERS)}")
-    context = {
-        "stored": options.stored,
-        "direction": "client_to_server" if options.request else "server_to_client",
-    }
-    try:
-        values = [bytes.fromhex(value) for value in options.hex]
-    except ValueError as error:
-        raise BadSettings(f"octets: {error}") from error
-    print(json.dumps(read(options.characteristic, values, context), indent=1))
+    for line in decode.lines(options):
+        print(line)
     return 0
-
-
-def _decoded_vectors(path: Path) -> list[str]:
-    """Return a line of JSON a vector; raises BadSettings for another kind of file."""
-    try:
-        items = json.loads(path.read_text(encoding="utf-8"))
-        return [
-            json.dumps({"id": item["id"], "decoded": _decoded_vector(item)})
-            for item in items
-        ]
-    except OSError as error:
-        raise BadSettings(f"vectors: {path}: {error.strerror}") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BadSettings(f"vectors: {path}: not test vectors: {error!r}") from error
-
-
-def _decoded_vector(item: dict[str, Any]) -> dict[str, Any]:
-    name = str(item["characteristic"])
-    key = next((f for f in ("SFLOAT", "FLOAT") if f in name), name.rpartition("0x")[2])
-    if key not in READERS:
-        return {"unsupported": name}
-    stated = item["hex"]
-    values = [
-        bytes.fromhex(v) for v in ([stated] if isinstance(stated, str) else stated)
-    ]
-    try:
-        return read(key, values, item.get("context") or {})
-    except MalformedRecord as error:
-        return {"error": error.why}
 
 
 def _pair(options: argparse.Namespace) -> int:

@@ -82,6 +82,10 @@ class BadSpool(BridgeError):
         self.path = path
 
 
+class BadInput(BridgeError):
+    """What a person gave a command to read is not there, or is not what it reads."""
+
+
 class BadSettings(BridgeError):
     """The environment does not say what the bridge must know."""
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
-from device_bridge.gatt.nomenclature import NAMES
+from device_bridge.gatt.fields import Fields, code_fields, own_fields
+from device_bridge.gatt.ieee11073 import read_float
+from device_bridge.gatt.measured import Measured, float32
+from device_bridge.gatt.nomenclature import UCUM
 from device_bridge.gatt.reader import Reader
 
 SPECIALISATIONS_PRESENT = 0x01
@@ -76,25 +78,65 @@ def decode_security(payload: bytes) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def features_fields(payload: bytes) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often a type is measured, and how often a value is sent."""
+
+    type: int
+    measurement_period: Measured
+    update_interval: Measured
+
+    def fields(self) -> Fields:
+        """Return the type by its parts beside the times."""
+        return own_fields(self) | {"type": code_fields(self.type)}
+
+
+@dataclass(frozen=True, slots=True)
+class ValidRange:
+    """Between which values a type is measured, and how exactly."""
+
+    type: int
+    unit_code: int
+    lower: Measured
+    upper: Measured
+    accuracy: Measured
+
+    def fields(self) -> Fields:
+        """Return the type by its parts beside the limits."""
+        return own_fields(self) | {"type": code_fields(self.type)}
+
+
+def decode_schedule(payload: bytes) -> Schedule:
+    """Return the value of descriptor 2910, or of 2BF1, which tells that it changed."""
+    reader = Reader("observation schedule", payload)
+    code = reader.unsigned(4)
+    found = Schedule(code, float32(reader, "s"), float32(reader, "s"))
+    reader.end()
+    return found
+
+
+def decode_valid_range(payload: bytes) -> ValidRange:
+    """Return the value of descriptor 2911."""
+    reader = Reader("valid range and accuracy", payload)
+    code, unit = reader.unsigned(4), reader.unsigned(2)
+    lower, upper, accuracy = (
+        Measured.of(read_float(reader), UCUM.get(unit)) for _ in range(3)
+    )
+    reader.end()
+    return ValidRange(code, unit, lower, upper, accuracy)
+
+
+def features_fields(payload: bytes) -> Fields:
     """Return the features as plain fields."""
     features = decode_features(payload)
-    types = [
-        {"mdc": c, "partition": c >> 16, "term": c & 0xFFFF, "name": NAMES.get(c)}
-        for c in features.types
-    ]
+    types = [code_fields(code) for code in features.types]
     if features.specialisations is None:
         return {"types": types, "specializations": None}
     special = [{"term": term, "version": v} for term, v in features.specialisations]
     return {"types": types, "specializations": special}
 
 
-def control_fields(payload: bytes) -> dict[str, Any]:
-    """Return the control point's code by name."""
-    return {"code": decode_control(payload).name.lower()}
-
-
-def security_fields(payload: bytes) -> dict[str, Any]:
+def security_fields(payload: bytes) -> Fields:
     """Return the security requirements as plain fields."""
     pairs = decode_security(payload)
     return {"requirements": [{"mode": mode, "level": level} for mode, level in pairs]}

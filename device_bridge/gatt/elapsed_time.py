@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from device_bridge.errors import MalformedRecord
+from device_bridge.gatt.coded import named
+from device_bridge.gatt.fields import Fields
+from device_bridge.gatt.measured import Measured
 from device_bridge.gatt.reader import Reader
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -20,6 +23,8 @@ SYNC_SOURCES = {
     7: "none",
 }
 SYNC_NTP, SYNC_NONE = 1, 7
+APPLIES_DST, MANAGES_ZONE = 0x01, 0x02  # capabilities
+RESOLUTION_NAMES = ("1 s", "100 ms", "1 ms", "100 us")
 
 
 class Resolution(IntEnum):
@@ -101,6 +106,32 @@ class ElapsedTime:
             return face - timedelta(minutes=15 * self.offset_quarters)
         except OverflowError:
             return None
+
+    def fields(self) -> Fields:
+        """Return the fields of a stamp; 2BF2's own only where it has them."""
+        shown: Fields = {
+            "tick_counter": self.tick_counter,
+            "utc": self.is_utc,
+            "resolution": RESOLUTION_NAMES[self.resolution],
+            "tz_dst_used": self.offset_used,
+            "current_timeline": self.current_timeline,
+            "time_value": self.value,
+            "sync_source": named(self.sync_source, SYNC_SOURCES),
+            "tz_dst_offset": Measured(self.offset_quarters * 15, "min"),
+        }
+        if (face := self.utc or self.clock) is not None:
+            digits = self.resolution.fraction_digits
+            fraction = f".{face.microsecond:06}"[: digits + 1] if digits else ""
+            text = f"{face:%Y-%m-%dT%H:%M:%S}{fraction}"
+            shown |= {"utc_time": text + "Z"} if self.utc else {"local_time": text}
+        if self.status is not None:
+            capabilities = self.capabilities or 0
+            shown |= {
+                "clock_needs_set": self.needs_set,
+                "clock_applies_dst": bool(capabilities & APPLIES_DST),
+                "clock_manages_tz": bool(capabilities & MANAGES_ZONE),
+            }
+        return shown
 
     def on_timeline(self, *, current: bool) -> "ElapsedTime":
         """Return the same stamp with the current-timeline flag set or cleared."""

@@ -7,78 +7,84 @@ docs/bridge.md); the length field has two readings in the field, both are accept
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import TypeVar
 
 from device_bridge.errors import MalformedRecord
 from device_bridge.gatt.elapsed_time import ElapsedTime, read_stamp
+from device_bridge.gatt.fields import Fields, code_fields
+from device_bridge.gatt.ghs_values import (
+    CLASS_NAMES,
+    CLASSES,
+    U8,
+    U16,
+    U32,
+    UNSIGNED_WIDTHS,
+    Discrete,
+    Events,
+    ObservationClass,
+    Quantity,
+    Tlv,
+    Value,
+    pack_codes,
+    pack_tlvs,
+    pack_value,
+    read_codes,
+    read_tlvs,
+    read_value,
+    value_fields,
+)
 from device_bridge.gatt.ieee11073 import Number, encode_float, read_float
+from device_bridge.gatt.measured import Measured
 from device_bridge.gatt.reader import Reader
+
+# The values are part of what an observation is; they fill a module of their own.
+__all__ = [
+    "U8",
+    "U16",
+    "U32",
+    "Bundle",
+    "Discrete",
+    "Events",
+    "Observation",
+    "ObservationClass",
+    "Quantity",
+    "Tlv",
+    "Value",
+    "decode_observation",
+    "decode_stored",
+    "encode_observation",
+    "split_stored",
+]
 
 T = TypeVar("T")
 HEAD = 3  # class and length
 PATIENT_WIDTHS = (1, 2)  # one octet in most code, two in one; only one of them fits
-
-U8, U16, U32 = 4, 6, 8  # formats of attributes
-UNSIGNED_WIDTHS = {U8: 1, U16: 2, U32: 4}
+LENGTH_CONVENTIONS = {
+    True: "includes_class_and_length",
+    False: "excludes_class_and_length",
+}
 
 HAS_TYPE, HAS_TIME, HAS_DURATION, HAS_STATUS = 0x001, 0x002, 0x004, 0x008
 HAS_OBJECT, HAS_PATIENT, HAS_SUPPLEMENTAL = 0x010, 0x020, 0x040
 HAS_DERIVED, HAS_MEMBERS, HAS_TLVS = 0x080, 0x100, 0x200
 
 
-class ObservationClass(IntEnum):
-    NUMERIC = 1
-    DISCRETE = 2
-    STRING = 3
-    DISCRETE_EVENTS = 5
-
-
 @dataclass(frozen=True, slots=True)
-class Quantity:
-    """A number with its unit as a term of partition 4."""
+class Bundle:
+    """Several observations; what they share stands in the observation around them."""
 
-    unit: int
-    number: Number
+    observations: "tuple[Observation, ...]"
 
-
-@dataclass(frozen=True, slots=True)
-class Discrete:
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    codes: tuple[int, ...]
-
-
-Value = Quantity | Discrete | Events | str
-_CLASSES: dict[type, ObservationClass] = {
-    Quantity: ObservationClass.NUMERIC,
-    Discrete: ObservationClass.DISCRETE,
-    str: ObservationClass.STRING,
-    Events: ObservationClass.DISCRETE_EVENTS,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Tlv:
-    """An attribute of an observation: `format` 4, 6, 8 are u8, u16, u32."""
-
-    type: int
-    format: int
-    octets: bytes
-
-    @property
-    def number(self) -> int:
-        return int.from_bytes(self.octets, "little")
+    def fields(self) -> Fields:
+        """Return the observations as they were sent."""
+        return {"value": self.observations}
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One observation. None where the device did not send the field."""
 
-    value: Value
+    value: Value | Bundle
     type: int | None = None
     time: ElapsedTime | None = None
     duration: Number | None = None
@@ -95,7 +101,34 @@ class Observation:
 
     @property
     def observation_class(self) -> ObservationClass:
-        return _CLASSES[type(self.value)]
+        if isinstance(self.value, Bundle):
+            return ObservationClass.BUNDLE
+        return CLASSES[type(self.value)]
+
+    def fields(self) -> Fields:
+        """Return what was sent; what was not is left out."""
+        optional = {
+            "record_number": self.record_number,
+            "type": None if self.type is None else code_fields(self.type),
+            "time": self.time,
+            "duration": self.duration and Measured.of(self.duration, "s"),
+            "status": self.status,
+            "object_id": self.object_id,
+            "patient": self.patient,
+            "supplemental": _shown(self.supplemental),
+            "derived_from": self.derived_from,
+            "has_member": self.members,
+            "tlv": self.tlvs,
+        }
+        head = {
+            "class": CLASS_NAMES[self.observation_class],
+            "length": self.length,
+            "length_convention": LENGTH_CONVENTIONS[self.length_counts_head],
+        }
+        sent = {name: field for name, field in optional.items() if field is not None}
+        value = self.value
+        content = value.fields() if isinstance(value, Bundle) else value_fields(value)
+        return head | sent | content
 
     def unsigned(self, wanted: int, form: int) -> int | None:
         """Return the number in the attribute of that type, None without it.
@@ -113,41 +146,32 @@ class Observation:
         return found
 
 
-def _codes(reader: Reader) -> tuple[int, ...]:
-    return tuple(reader.unsigned(4) for _ in range(reader.unsigned(1)))
+def _shown(codes: tuple[int, ...] | None) -> list[Fields] | None:
+    return None if codes is None else [code_fields(code) for code in codes]
 
 
-def _tlvs(reader: Reader) -> tuple[Tlv, ...]:
-    found: list[Tlv] = []
-    for _ in range(reader.unsigned(1)):
-        kind, length, form = reader.unsigned(4), reader.unsigned(2), reader.unsigned(1)
-        found.append(Tlv(kind, form, reader.octets(length)))
-    return tuple(found)
+def _inner(reader: Reader, *, counts_head: bool) -> Observation:
+    head = Reader(reader.what, reader.payload[reader.at :])
+    if head.unsigned(1) == ObservationClass.BUNDLE:
+        raise reader.malformed("a bundle within another")
+    length = head.unsigned(2)
+    return decode_observation(reader.octets(length if counts_head else HEAD + length))
 
 
-def _text(reader: Reader) -> str:
-    octets = reader.octets(reader.unsigned(2))
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        raise reader.malformed("text is not UTF-8") from None
+def _bundle(reader: Reader, *, counts_head: bool) -> Bundle:
+    count = reader.unsigned(1)
+    return Bundle(tuple(_inner(reader, counts_head=counts_head) for _ in range(count)))
 
 
-def _value(observation_class: int, reader: Reader) -> Value:
-    match observation_class:
-        case ObservationClass.NUMERIC:
-            return Quantity(reader.unsigned(2), read_float(reader))
-        case ObservationClass.DISCRETE:
-            return Discrete(reader.unsigned(4))
-        case ObservationClass.STRING:
-            return _text(reader)
-        case ObservationClass.DISCRETE_EVENTS:
-            return Events(_codes(reader))
-        case _:
-            raise reader.malformed(f"observation class {observation_class} not read")
+def _content(reader: Reader, kind: int, *, counts_head: bool) -> Value | Bundle:
+    if kind == ObservationClass.BUNDLE:
+        return _bundle(reader, counts_head=counts_head)
+    return read_value(kind, reader)
 
 
-def _body(reader: Reader, patient_width: int, known: dict[str, int]) -> Observation:
+def _body(reader: Reader, patient_width: int) -> Observation:
+    kind, length = reader.unsigned(1), reader.unsigned(2)
+    counts_head = length == len(reader.payload)
     flags = reader.unsigned(2)
     if flags >= HAS_TLVS << 1:
         # An unknown optional field would shift everything behind it.
@@ -157,7 +181,7 @@ def _body(reader: Reader, patient_width: int, known: dict[str, int]) -> Observat
         return read() if flags & flag else None
 
     def codes() -> tuple[int, ...]:
-        return _codes(reader)
+        return read_codes(reader)
 
     # Arguments are evaluated in the order in which they stand: that of the wire.
     observation = Observation(
@@ -170,10 +194,10 @@ def _body(reader: Reader, patient_width: int, known: dict[str, int]) -> Observat
         supplemental=optional(HAS_SUPPLEMENTAL, codes),
         derived_from=optional(HAS_DERIVED, codes),
         members=optional(HAS_MEMBERS, codes),
-        tlvs=optional(HAS_TLVS, lambda: _tlvs(reader)),
-        value=_value(known["class"], reader),
-        length=known["length"],
-        length_counts_head=known["length"] == len(reader.payload),
+        tlvs=optional(HAS_TLVS, lambda: read_tlvs(reader)),
+        value=_content(reader, kind, counts_head=counts_head),
+        length=length,
+        length_counts_head=counts_head,
     )
     reader.end()
     return observation
@@ -182,18 +206,16 @@ def _body(reader: Reader, patient_width: int, known: dict[str, int]) -> Observat
 def decode_observation(payload: bytes) -> Observation:
     """Return the observation in a message without record number."""
     head = Reader("GHS observation", payload)
-    known = {"class": head.unsigned(1), "length": head.unsigned(2)}
-    if known["length"] not in (len(payload), len(payload) - HEAD):
-        raise head.malformed(f"length {known['length']} of {len(payload)} octets")
-    failure: MalformedRecord | None = None
-    for width in PATIENT_WIDTHS:
-        reader = Reader("GHS observation", payload)
-        reader.octets(HEAD)
-        try:
-            return _body(reader, width, known)
-        except MalformedRecord as error:
-            failure = failure or error
-    raise failure or head.malformed("unreadable")
+    _, length, flags = head.unsigned(1), head.unsigned(2), head.unsigned(2)
+    if length not in (len(payload), len(payload) - HEAD):
+        raise head.malformed(f"length {length} of {len(payload)} octets")
+    first, second = PATIENT_WIDTHS
+    try:
+        return _body(Reader("GHS observation", payload), first)
+    except MalformedRecord:
+        if not flags & HAS_PATIENT:
+            raise
+    return _body(Reader("GHS observation", payload), second)
 
 
 def decode_stored(payload: bytes) -> Observation:
@@ -213,18 +235,18 @@ def encode_observation(observation: Observation) -> bytes:
     fields: list[tuple[int, bytes | None]] = [
         (HAS_TYPE, _packed(observation.type, 4)),
         (HAS_TIME, observation.time.encode()[:9] if observation.time else None),
-        (HAS_DURATION, _float(observation.duration)),
+        (HAS_DURATION, _packed_by(encode_float, observation.duration)),
         (HAS_STATUS, _packed(observation.status, 2)),
         (HAS_OBJECT, _packed(observation.object_id, 4)),
         (HAS_PATIENT, _packed(observation.patient, 1)),
-        (HAS_SUPPLEMENTAL, _packed_codes(observation.supplemental)),
-        (HAS_DERIVED, _packed_codes(observation.derived_from)),
-        (HAS_MEMBERS, _packed_codes(observation.members)),
-        (HAS_TLVS, _packed_tlvs(observation.tlvs)),
+        (HAS_SUPPLEMENTAL, _packed_by(pack_codes, observation.supplemental)),
+        (HAS_DERIVED, _packed_by(pack_codes, observation.derived_from)),
+        (HAS_MEMBERS, _packed_by(pack_codes, observation.members)),
+        (HAS_TLVS, _packed_by(pack_tlvs, observation.tlvs)),
     ]
     flags = sum(flag for flag, octets in fields if octets is not None)
     body = b"".join(octets for _, octets in fields if octets is not None)
-    rest = flags.to_bytes(2, "little") + body + _packed_value(observation.value)
+    rest = flags.to_bytes(2, "little") + body + _packed_content(observation.value)
     head = bytes([observation.observation_class]) + len(rest).to_bytes(2, "little")
     return head + rest
 
@@ -233,36 +255,12 @@ def _packed(value: int | None, width: int) -> bytes | None:
     return None if value is None else value.to_bytes(width, "little")
 
 
-def _float(number: Number | None) -> bytes | None:
-    return None if number is None else encode_float(number)
+def _packed_by(pack: Callable[[T], bytes], value: T | None) -> bytes | None:
+    return None if value is None else pack(value)
 
 
-def _packed_codes(codes: tuple[int, ...] | None) -> bytes | None:
-    if codes is None:
-        return None
-    return bytes([len(codes)]) + b"".join(code.to_bytes(4, "little") for code in codes)
-
-
-def _packed_tlvs(tlvs: tuple[Tlv, ...] | None) -> bytes | None:
-    if tlvs is None:
-        return None
-    return bytes([len(tlvs)]) + b"".join(
-        tlv.type.to_bytes(4, "little")
-        + len(tlv.octets).to_bytes(2, "little")
-        + bytes([tlv.format])
-        + tlv.octets
-        for tlv in tlvs
-    )
-
-
-def _packed_value(value: Value) -> bytes:
-    match value:
-        case Quantity(unit, number):
-            return unit.to_bytes(2, "little") + encode_float(number)
-        case Discrete(code):
-            return code.to_bytes(4, "little")
-        case Events(codes):
-            return _packed_codes(codes) or b""
-        case str():
-            octets = value.encode()
-            return len(octets).to_bytes(2, "little") + octets
+def _packed_content(value: Value | Bundle) -> bytes:
+    if not isinstance(value, Bundle):
+        return pack_value(value)
+    inner = b"".join(encode_observation(o) for o in value.observations)
+    return bytes([len(value.observations)]) + inner

@@ -1,10 +1,15 @@
-"""Heart Rate Measurement 2A37."""
+"""Heart Rate Service 180D: Heart Rate Measurement 2A37, Body Sensor Location 2A38."""
 
 from dataclasses import dataclass
 
+from device_bridge.gatt.coded import named, numbered
+from device_bridge.gatt.fields import Fields
+from device_bridge.gatt.measured import Measured
 from device_bridge.gatt.reader import Reader
 
 WIDE, CONTACT, CONTACT_SUPPORTED, ENERGY, INTERVALS = 0x01, 0x02, 0x04, 0x08, 0x10
+
+LOCATIONS = numbered(("other", "chest", "wrist", "finger", "hand", "ear_lobe", "foot"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,28 @@ class HeartRate:
     contact: bool | None
     energy_kilojoules: int | None
     rr_1024ths: tuple[int, ...] | None
+
+    def fields(self) -> Fields:
+        """Return the fields with their units; intervals in seconds too."""
+        energy, intervals = self.energy_kilojoules, self.rr_1024ths
+        return {
+            "heart_rate": Measured(self.beats, "/min"),
+            "sensor_contact_supported": self.contact is not None,
+            "sensor_contact": self.contact,
+            "energy_expended": None if energy is None else Measured(energy, "kJ"),
+            "rr_intervals": None
+            if intervals is None
+            else {
+                "value": intervals,
+                "unit": "1/1024 s",
+                "seconds": [interval / 1024 for interval in intervals],
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BodySensorLocation:
+    location: str
 
 
 def decode_heart_rate(payload: bytes) -> HeartRate:
@@ -42,3 +69,11 @@ def encode_heart_rate(beats: int) -> bytes:
     if beats > 255:
         return bytes([contact | WIDE]) + beats.to_bytes(2, "little")
     return bytes([contact, beats])
+
+
+def decode_body_sensor_location(payload: bytes) -> BodySensorLocation:
+    """Return the value of 2A38."""
+    reader = Reader("body sensor location", payload)
+    code = reader.unsigned(1)
+    reader.end()
+    return BodySensorLocation(named(code, LOCATIONS))

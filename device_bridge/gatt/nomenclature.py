@@ -32,7 +32,18 @@ UCUM = {
     0x0AA0: "/min",
     0x0220: "%",
     0x17A0: "Cel",
+    0x1140: "[degF]",
+    0x0F20: "mm[Hg]",
+    0x0F03: "kPa",
+    0x06C3: "kg",
+    0x06E0: "[lb_av]",
+    0x0511: "cm",
+    0x0560: "[in_i]",
+    0x07A0: "kg/m2",
+    0x0852: "mg/dL",
+    0x1272: "mmol/L",
 }
+DOSE_UNITS = frozenset({"1", "[iU]", "mL", "mg"})
 UNIT_CODES = {ucum: code for code, ucum in UCUM.items()}
 
 NAMES = {
@@ -49,5 +60,17 @@ NAMES = {
     BATTERY_LOW: "MDC_EVT_BATT_LO",
     EVENT_FAILED: "MDC_EVT_FAIL",
     147842: "MDC_ECG_HEART_RATE",
+    149530: "MDC_PULS_OXIM_PULS_RATE",
+    149546: "MDC_PULS_RATE_NON_INV",
+    150020: "MDC_PRESS_BLD_NONINV",
+    150021: "MDC_PRESS_BLD_NONINV_SYS",
+    150022: "MDC_PRESS_BLD_NONINV_DIA",
+    150023: "MDC_PRESS_BLD_NONINV_MEAN",
     150364: "MDC_TEMP_BODY",
+    150456: "MDC_PULS_OXIM_SAT_O2",
+    151562: "MDC_RESP_RATE",
+    160184: "MDC_CONC_GLU_CAPILLARY_WHOLEBLOOD",
+    188736: "MDC_MASS_BODY_ACTUAL",
+    188740: "MDC_LEN_BODY_ACTUAL",
+    188752: "MDC_RATIO_MASS_BODY_LEN_SQ",
 }

@@ -1,10 +1,13 @@
 """Record Access Control Point 2A52: requests written, answers indicated."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-from device_bridge.errors import MalformedRecord
+from device_bridge.gatt.date_time import DateTime, read_date_time
+from device_bridge.gatt.elapsed_time import ElapsedTime, read_stamp
+from device_bridge.gatt.fields import Fields
 from device_bridge.gatt.reader import Reader
 
 
@@ -55,18 +58,44 @@ _REQUESTS = {
     Opcode.REPORT_NUMBER,
     Opcode.COMBINED_REPORT,
 }
+OPCODE_NAMES = {int(opcode): opcode.name.lower() for opcode in Opcode}
+RESPONSE_NAMES = {int(code): code.name.lower() for code in ResponseCode}
 Width = Literal[2, 4]
+Time = DateTime | ElapsedTime
+_TIMES: dict[int, Callable[[Reader], Time]] = {7: read_date_time, 9: read_stamp}
+# Of a service whose record numbers are so wide; a service of either kind without one.
+_TIME_WIDTHS: dict[Width | None, tuple[int, ...]] = {2: (7,), 4: (9,), None: (7, 9)}
+_NUMBER_WIDTHS: dict[Width | None, tuple[int, ...]] = {2: (2,), 4: (4,), None: (2, 4)}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a collector writes. Bounds are inclusive; None where there is no bound."""
+    """What a collector writes. Bounds are inclusive; None where there is no bound.
+
+    `minimum` and `maximum` are record numbers (time offsets in CGM); a request by time
+    has `earliest` and `latest` instead.
+    """
 
     opcode: Opcode
     operator: Operator
     filter_type: int | None = None
     minimum: int | None = None
     maximum: int | None = None
+    earliest: Time | None = None
+    latest: Time | None = None
+
+    def fields(self) -> Fields:
+        """Return the fields that were sent."""
+        bounds = {
+            "filter_type": self.filter_type,
+            "min": self.earliest if self.minimum is None else self.minimum,
+            "max": self.latest if self.maximum is None else self.maximum,
+        }
+        sent = {name: bound for name, bound in bounds.items() if bound is not None}
+        return {
+            "opcode": self.opcode.name.lower(),
+            "operator": self.operator.name.lower(),
+        } | sent
 
     def encode(self, width: Width = 4) -> bytes:
         """Return the octets; GHS operands are 4 octets wide, GLS and CGM 2."""
@@ -86,6 +115,18 @@ class Answer:
     count: int | None = None
     request: int | None = None
     code: int | None = None
+
+    def fields(self) -> Fields:
+        """Return the count, or the codes with their names."""
+        head: Fields = {"opcode": self.opcode.name.lower(), "operator": "null"}
+        if self.count is not None:
+            return head | {"count": self.count}
+        return head | {
+            "request_opcode": self.request,
+            "request": OPCODE_NAMES.get(self.request or 0, "unknown"),
+            "response_code": self.code,
+            "response": RESPONSE_NAMES.get(self.code or 0, "unknown"),
+        }
 
     def encode(self) -> bytes:
         """Return the octets; counts are 4 octets wide as in GHS."""
@@ -140,8 +181,25 @@ REPORT_LAST = Request(Opcode.COMBINED_REPORT, Operator.LAST)
 DELETE_FIRST = Request(Opcode.DELETE_STORED, Operator.FIRST)
 
 
-def decode_request(payload: bytes, width: Width = 4) -> Request:
-    """Return the request; raises MalformedRecord on unknown codes or a wrong length."""
+def _bound_width(
+    reader: Reader, filter_type: int, width: Width | None, bounds: int
+) -> int:
+    """Return the octets of one bound; what fits no service is malformed."""
+    known = {RECORD_NUMBER: _NUMBER_WIDTHS, TIME_STAMP: _TIME_WIDTHS}.get(filter_type)
+    if known is None:
+        raise reader.malformed(f"unknown filter {filter_type}")
+    size, odd = divmod(reader.left, bounds)
+    if odd or size not in known[width]:
+        raise reader.malformed(f"{reader.left} octets of operand")
+    return size
+
+
+def decode_request(payload: bytes, width: Width | None = 4) -> Request:
+    """Return the request; raises MalformedRecord on unknown codes or a wrong length.
+
+    `width` is that of the service's record numbers: 4 in GHS, 2 in GLS and CGM. None
+    takes any of these that fits.
+    """
     reader = Reader("record access request", payload)
     opcode, operator = reader.unsigned(1), reader.unsigned(1)
     if opcode not in _REQUESTS:
@@ -154,14 +212,27 @@ def decode_request(payload: bytes, width: Width = 4) -> Request:
         reader.end()
         return Request(opcode, operator)
     filter_type = reader.unsigned(1)
-    operands = [reader.unsigned(width) for _ in range(bounds)]
-    reader.end()
+    size = _bound_width(reader, filter_type, width, bounds)
+    low, high = (
+        operator is not Operator.LESS_OR_EQUAL,
+        operator is not Operator.GREATER_OR_EQUAL,
+    )
+    if filter_type == TIME_STAMP:
+        times = [_TIMES[size](reader) for _ in range(bounds)]
+        return Request(
+            opcode,
+            operator,
+            filter_type,
+            earliest=times[0] if low else None,
+            latest=times[-1] if high else None,
+        )
+    numbers = [reader.unsigned(size) for _ in range(bounds)]
     return Request(
         opcode,
         operator,
         filter_type,
-        minimum=None if operator is Operator.LESS_OR_EQUAL else operands[0],
-        maximum=None if operator is Operator.GREATER_OR_EQUAL else operands[-1],
+        minimum=numbers[0] if low else None,
+        maximum=numbers[-1] if high else None,
     )
 
 
@@ -184,5 +255,11 @@ def decode_answer(payload: bytes) -> Answer:
         reader.end()
         return answer
     if reader.left not in (1, 2, 4):
-        raise MalformedRecord(reader.what, reader.payload, "count of unknown width")
+        raise reader.malformed("count of unknown width")
     return Answer(Opcode(opcode), count=reader.unsigned(reader.left))
+
+
+def decode_either(payload: bytes, width: Width | None = None) -> Request | Answer:
+    """Return a request or an answer; every opcode is of one of them."""
+    known = Reader("record access", payload).unsigned(1) in _REQUESTS
+    return decode_request(payload, width) if known else decode_answer(payload)

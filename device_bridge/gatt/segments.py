@@ -4,6 +4,8 @@ First octet of each segment: b0 first, b1 last, b2-7 a counter that runs on from
 to message within a connection.
 """
 
+from collections.abc import Sequence
+
 from device_bridge.errors import MalformedRecord
 
 FIRST, LAST = 0x01, 0x02
@@ -23,9 +25,9 @@ class SegmentAssembler:
     def feed(self, segment: bytes) -> bytes | None:
         """Return a message when `segment` completes one.
 
-        A break in the counter, or a start that was never seen, drops the message and
-        adds to `lost`: whoever reads asks for the record again. Raises MalformedRecord
-        for a segment without a header.
+        A break in the counter, a start that was never seen and an end that never came
+        drop the message and add to `lost`: whoever reads asks for the record again.
+        Raises MalformedRecord for a segment without a header.
         """
         if not segment:
             raise MalformedRecord("GHS segment", b"", "no header")
@@ -36,6 +38,7 @@ class SegmentAssembler:
             self._parts = None
         self._expected = (counter + 1) % COUNTER_MODULUS
         if header & FIRST:
+            self.lost += self._parts is not None
             self._parts = []
         if self._parts is None:
             self.lost += 1
@@ -77,3 +80,13 @@ class SegmentCutter:
             self._counter = (self._counter + 1) % COUNTER_MODULUS
             segments.append(bytes([header]) + part)
         return segments
+
+
+def join(segments: Sequence[bytes]) -> bytes:
+    """Return the one message that the segments are, in order and complete."""
+    assembler = SegmentAssembler()
+    messages = [assembler.feed(segment) for segment in segments]
+    whole = messages[-1] if messages else None
+    if whole is None or any(m is not None for m in messages[:-1]) or assembler.lost:
+        raise MalformedRecord("GHS segments", b"".join(segments), "not one message")
+    return whole

@@ -1,9 +1,20 @@
 """16-bit UUIDs in the 128-bit text form in which scanners and clients give them."""
 
+BASE = "-0000-1000-8000-00805f9b34fb"
+
 
 def short(uuid16: int) -> str:
     """Return the 128-bit form of a 16-bit UUID."""
-    return f"0000{uuid16:04x}-0000-1000-8000-00805f9b34fb"
+    return f"0000{uuid16:04x}{BASE}"
+
+
+def shortened(uuid: str) -> str:
+    """Return the 16-bit form of an adopted 128-bit UUID in small letters.
+
+    Other text comes back as it is.
+    """
+    adopted = len(uuid) == 36 and uuid.startswith("0000") and uuid.endswith(BASE)
+    return uuid[4:8] if adopted else uuid
 
 
 GENERIC_HEALTH_SENSOR = short(0x1840)

@@ -112,7 +112,7 @@ def _quantity(
     if amount is None:
         label = Label.PRIME if prime else Label.NO_MEASUREMENT
         return DoseEvent(Evidence.DOSE_DELIVERED, label, compartment)
-    if amount <= 0 or unit is None:
+    if amount <= 0 or unit not in mdc.DOSE_UNITS:
         return None
     label = Label.PRIME if prime else None
     return DoseEvent(Evidence.DOSE_DELIVERED, label, compartment, amount, unit)

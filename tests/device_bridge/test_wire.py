@@ -47,7 +47,7 @@ def as_told(record: StoredRecord) -> dict[str, Any] | None:
             "compartment": what.compartment,
         }
     else:
-        told |= {"what": what.kind.value}
+        told |= {"what": what.kind.value, "detail": what.detail or None}
     told |= {"number": record.number, "epoch": record.epoch}
     return {key: value for key, value in told.items() if value is not None}
 
