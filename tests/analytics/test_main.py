@@ -32,11 +32,25 @@ def test_electronic_monitoring_prints_the_table_of_cleanadh(
     assert sorted(map(key, got)) == sorted(map(key, want))
 
 
-def test_a_study_without_its_regimens_is_refused(tmp_path: Path) -> None:
+def test_a_study_without_its_regimens_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "x_events.csv").write_text("PatientCode,Monitor,Date\n")
 
-    with pytest.raises(SystemExit, match=r"want one file \*_Regimen.csv"):
-        main(["electronic-monitoring", str(tmp_path)])
+    assert main(["electronic-monitoring", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "want one file *_Regimen.csv" in said
+    assert said.count("\n") == 1
+
+
+def test_a_wrong_option_is_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["detect", "file.csv", "--colour"])
+
+    assert left.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_detect_marks_the_second_day_of_a_change(
