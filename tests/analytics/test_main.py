@@ -1,35 +1,14 @@
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from analytics.__main__ import main
-from tests.analytics.golden import rows
 
 
 def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> list[dict[str, str]]:
     assert main(argv) == 0
     return list(csv.DictReader(capsys.readouterr().out.splitlines()))
-
-
-@pytest.mark.golden
-def test_electronic_monitoring_prints_the_table_of_cleanadh(
-    golden: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = str(golden("adherence/electronic_monitoring"))
-
-    got = printed(capsys, "electronic-monitoring", folder, "--rule", "cleanadh")
-
-    def key(row: dict[str, str]) -> tuple[str, ...]:
-        done = row["Implementation"]
-        counts = [row[name] for name in row if name.endswith("Openings")]
-        worth = "NA" if done in ("", "NA") else str(float(done))
-        return (*(row[n] for n in ("PatientCode", "Monitor", "Date")), *counts, worth)
-
-    want = rows(golden("adherence/electronic_monitoring/cleanadh_out_by_monitor.csv"))
-    assert len(got) == 3367
-    assert sorted(map(key, got)) == sorted(map(key, want))
 
 
 def test_a_study_without_its_regimens_is_refused(

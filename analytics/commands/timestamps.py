@@ -1,0 +1,133 @@
+"""Openings of monitors and spans without monitoring, read from CSV."""
+
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, tzinfo
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+
+from analytics.adherence.dose_days import DayPeriod
+from analytics.commands.tables import MalformedTable, Refused, rows
+
+IDS = ("id", "PATIENT_ID", "PatientCode", "patient")
+DATES = ("date", "timestamp", "timestamps", "Date", "at", "occurred_at")
+STARTS, ENDS = ("start", "StartDate", "from"), ("end", "EndDate", "to")
+FIRST_LINE = 2  # the header is line 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the columns are called: `--columns id=…,date=…,start=…,end=…`."""
+
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of(cls, text: str) -> "Columns":
+        """Return the names of `id=PATIENT,date=WHEN`. Raises ArgumentTypeError."""
+        names: dict[str, str] = {}
+        for part in filter(None, text.split(",")):
+            role, equals, name = part.partition("=")
+            if not equals or role not in {"id", "date", "start", "end"}:
+                raise ArgumentTypeError(f"wants id=…,date=…,start=…, not {part!r}")
+            names[role] = name
+        return cls(names)
+
+    def find(
+        self, role: str, known: Sequence[str], table: pl.DataFrame, path: Path
+    ) -> str | None:
+        """Return the column of that role, None where the table has none."""
+        named = self.names.get(role)
+        if named is not None and named not in table.columns:
+            there = ", ".join(table.columns)
+            raise MalformedTable(path, f"no column {named!r}, only {there}", line=1)
+        there = [name for name in known if name in table.columns]
+        return named or (there[0] if there else None)
+
+
+def read_openings(
+    path: Path,
+    *,
+    zone: tzinfo,
+    columns: Columns,
+    date_format: str | None = None,
+) -> dict[str | None, list[datetime]]:
+    """Return each patient's openings, aware; one patient None without a column of ids.
+
+    A time without an offset is of `zone`. Raises MalformedTable with line and column.
+    """
+    table = _read(path)
+    which = columns.find("id", IDS, table, path)
+    name = columns.find("date", DATES, table, path)
+    if name is None:
+        want = ", ".join(DATES)
+        raise MalformedTable(
+            path, f"want a column of times ({want}) or --columns date=…", line=1
+        )
+
+    def moment(text: str) -> datetime:
+        read = datetime.fromisoformat
+        at = datetime.strptime(text, date_format) if date_format else read(text)  # noqa: DTZ007
+        return at if at.tzinfo else at.replace(tzinfo=zone)
+
+    found: dict[str | None, list[datetime]] = {}
+    for line, row in enumerate(rows(table), FIRST_LINE):
+        at = _cell(moment, row[name], path, line, name, "a time")
+        found.setdefault(row[which] if which else None, []).append(at)
+    return found
+
+
+def read_spans(path: Path, *, columns: Columns) -> dict[str | None, list[DayPeriod]]:
+    """Return each patient's spans of dose-days without monitoring, both ends included.
+
+    Of times the date counts. Under None stand those of a file without ids.
+    """
+    table = _read(path)
+    which = columns.find("id", IDS, table, path)
+    start = columns.find("start", STARTS, table, path)
+    end = columns.find("end", ENDS, table, path)
+    if start is None or end is None:
+        raise MalformedTable(path, "want columns start and end", line=1)
+
+    def day(text: str) -> date:
+        return datetime.fromisoformat(text).date()
+
+    found: dict[str | None, list[DayPeriod]] = {}
+    for line, row in enumerate(rows(table), FIRST_LINE):
+        first, last = (
+            _cell(day, row[name], path, line, name, "a date") for name in (start, end)
+        )
+        if last < first:
+            raise MalformedTable(
+                path, f"ends {last}, before it starts {first}", line=line, column=end
+            )
+        whose = row[which] if which else None
+        found.setdefault(whose, []).append(DayPeriod(first, last))
+    return found
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_csv(path, infer_schema=False)
+    except OSError as error:
+        raise Refused(f"cannot read {path}: {error.strerror or error}") from error
+    except pl.exceptions.PolarsError as error:
+        why = str(error).splitlines()[0]
+        raise MalformedTable(
+            path, f"no table of comma-separated values: {why}"
+        ) from error
+
+
+def _cell(
+    read: Callable[[str], T], text: str, path: Path, line: int, column: str, what: str
+) -> T:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise MalformedTable(
+            path, f"{text!r} is not {what}", line=line, column=column
+        ) from error
