@@ -21,6 +21,7 @@ EVENT_LABELS = {
     "prime": "prime, no dose",
     "refill": "refill, no dose",
     "curiosity": "a look inside, no dose",
+    "pocket": "a dose that had been taken out earlier",
     "no_measurement": "amount unknown",
     "duplicate": "another record of a dose that counts",
     "extra": "extra",
