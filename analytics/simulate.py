@@ -4,7 +4,8 @@ Once daily the model reproduces what it was calibrated to (BMJ 2008;336:1114, 4,
 people): about 10 % of doses omitted, 41-42 % of omissions single days, 43-44 % in runs
 of three or more, a holiday in a year for 47-49 %, half persistent after it. Agreement
 with those figures is calibration, not validation. The same seed gives the same person,
-and a longer schedule the same beginning (ADR 0022).
+and a longer schedule the same beginning (ADR 0022). `make bench` prints the calibration
+with its Monte-Carlo errors; docs/electronic-monitoring.md tells the model.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +24,10 @@ MISS_INTERCEPT, MISS_SLOPE = -3.4606, 2.2273  # logit of a miss after a taken do
 GO_ON_MISSING = (0.2403, 0.4322, 0.8312)  # after one, two, three or more
 HALF_LIFE_RATE = log(2) / 365 * 0.9699  # discontinuation a day for z = 0
 HAZARD_SLOPE = 0.5481
-# Twice daily has 13-26 points fewer adherent days (Saini 2009): this shift gives 17
+# Twice daily has 13-26 points fewer adherent days (Saini 2009): this shift gives 16
 SECOND_DOSE_SHIFT = 0.3
 WEEKEND_SHIFT = 0.2  # in logits, taken back over the week
-WHITE_COAT_DAYS, WHITE_COAT_FACTOR = 3, 0.7  # +3.0 points taken (Poleon 2022)
+WHITE_COAT_DAYS, WHITE_COAT_FACTOR = 3, 0.8  # +3.0 points taken (Poleon 2022)
 DAY_START = timedelta(hours=3)
 DAY = timedelta(days=1)
 
@@ -35,7 +36,13 @@ Kind = Literal["box", "injector", "wearable"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How somebody takes doses. `z` None: drawn; 0 is the median, 2 forgets a lot."""
+    """How somebody takes doses. `z` None: drawn; 0 is the median, 2 forgets a lot.
+
+    `visits` are days on which a clinician is seen: the three before have fewer misses.
+    `weekend_shift` is in logits, taken back over the week. Doses lie about the habit's
+    hour with `timing_sd`, the same for all unless `timing_spread`; the habit walks away
+    from the due time by `drift_sd` a week, and no dose is taken `farthest` from due.
+    """
 
     z: float | None = None
     discontinues: bool = True
