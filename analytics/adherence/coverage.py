@@ -4,6 +4,7 @@ Both weigh a missed dose by what the medicine forgives, which a share of doses c
 one person's ten misses in a row are not another's ten single ones.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -32,6 +33,7 @@ def therapeutic_coverage(
     if monitored.until is None:
         raise ValueError("need the end of the monitored period")
     acting = merged(Period(at, at + acts_for) for at in taken)
+    ends = [dose.until or dose.start for dose in acting]
     blind = merged(unknown)
     covered: list[float] = []
     known: list[float] = []
@@ -40,7 +42,9 @@ def therapeutic_coverage(
         day = Period(start, min(start + DAY, monitored.until))
         seen = without(day, blind)
         known.append(sum((_length(part) for part in seen), ZERO) / DAY)
-        both = (_overlap(part, dose) for part in seen for dose in acting)
+        both = (
+            _overlap(part, dose) for part in seen for dose in _near(acting, ends, part)
+        )
         covered.append(sum(both, ZERO) / DAY)
         start += DAY
     return ratio(
@@ -109,6 +113,15 @@ def without(period: Period, others: Sequence[Period]) -> list[Period]:
             left.append(Period(start, other.start))
         start = max(start, until)
     return [*left, Period(start, end)] if start < end else left
+
+
+def _near(
+    acting: Sequence[Period], ends: Sequence[datetime], part: Period
+) -> Sequence[Period]:
+    """Return those that may overlap a part; neither of them touch one another."""
+    until = part.until or part.start
+    first = bisect_right(ends, part.start)
+    return acting[first : bisect_left(acting, until, first, key=lambda p: p.start)]
 
 
 def _length(period: Period) -> timedelta:

@@ -39,10 +39,12 @@ def circular_sd(
     which = np.array(places if places is not None else [0] * len(taken), dtype=int)
     if len(which) != len(angles):
         raise ValueError(f"want a place a dose, got {len(which)} for {len(angles)}")
-    value = finite(float(_spread(angles, which)[0])) if len(angles) > 1 else None
+    points = np.exp(1j * angles)
+    kinds = np.unique(which)
+    value = finite(float(_spread(points[None], which[None], kinds)[0]))
 
     def of(rows: NDArray[np.intp]) -> Floats:
-        return _spread(angles[rows], which[rows])
+        return _spread(points[rows], which[rows], kinds)
 
     return Measure(
         "circular SD of the hour of intake",
@@ -50,7 +52,7 @@ def circular_sd(
         value or 0.0,
         1.0,
         "h",
-        {"doses_a_day": float(len(set(which.tolist())))},
+        {"doses_a_day": float(len(kinds))},
         counts or Counts(len(taken)),
         bootstrap(of, len(angles)) if value is not None else None,
     )
@@ -163,13 +165,16 @@ def _hour(at: datetime) -> float:
     return at.hour + at.minute / 60 + (at.second + at.microsecond / 1e6) / 3600
 
 
-def _spread(angles: Floats, places: NDArray[np.int_]) -> Floats:
+def _spread(
+    points: NDArray[np.complex128], places: NDArray[np.int_], kinds: NDArray[np.int_]
+) -> Floats:
     """Return the circular SD in hours of each row, every place about its own mean."""
-    angles, places = np.atleast_2d(angles), np.atleast_2d(places)
-    points = np.exp(1j * angles)
-    total = np.zeros(len(angles))
-    for place in np.unique(places):
-        total += np.abs(np.where(places == place, points, 0).sum(axis=1))
-    length = np.clip(total / angles.shape[1], 0, 1)
+    if points.shape[1] < 2:
+        return np.full(len(points), np.nan)
+    total = np.zeros(len(points))
+    for kind in kinds.tolist():
+        some = points if len(kinds) == 1 else np.where(places == kind, points, 0)
+        total += np.abs(some.sum(axis=1))
+    length = np.clip(total / points.shape[1], 0, 1)
     with np.errstate(divide="ignore"):
         return np.sqrt(-2 * np.log(length)) * HOURS / tau

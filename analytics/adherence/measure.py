@@ -6,6 +6,7 @@ numbers it was computed from cannot be compared with another.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import isfinite, sqrt
 from statistics import NormalDist
 from typing import TypeAlias
@@ -167,15 +168,22 @@ def bootstrap(
     if length < 1:
         return None
     block = min(block, length)
-    random = np.random.default_rng(seed)
-    starts = random.integers(0, length, (draws, -(-length // block)))
-    places = (starts[:, :, None] + np.arange(block)) % length
-    values = statistic(places.reshape(draws, -1)[:, :length])
+    values = statistic(_places(length, block, draws, seed))
     values = values[np.isfinite(values)]
     if not len(values):
         return None
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), f"bootstrap, blocks of {block}", level)
+
+
+@lru_cache(maxsize=8)  # the measures of one record draw the same days
+def _places(length: int, block: int, draws: int, seed: int) -> NDArray[np.intp]:
+    random = np.random.default_rng(seed)
+    starts = random.integers(0, length, (draws, -(-length // block)))
+    places = (starts[:, :, None] + np.arange(block)) % length
+    drawn = places.reshape(draws, -1)[:, :length].astype(np.intp)
+    drawn.setflags(write=False)
+    return drawn
 
 
 def _design_effect(k: Floats, n: Floats) -> float:
