@@ -1,0 +1,326 @@
+"""Continuous medication availability, CMA1 to CMA9, of many patients at once.
+
+CMA1 to CMA8: Vollmer et al. 2012, doi:10.1186/1472-6963-12-155; CMA9 and the windows:
+Dima and Dediu 2017, doi:10.1371/journal.pone.0174426. A value is an availability of
+supply, an upper bound of what was taken; docs/adherence.md has the formulas.
+
+Two running totals of a patient's supply do most of the work. `missed` are the days
+without supply from the first event of the follow-up until a day: CMA7 of a window is
+one minus its rise over the window. `supplied` spreads each supply evenly over the time
+to the next event: CMA9 is its rise. So each window more costs a look-up more.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from functools import cached_property
+from math import nan, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.adherence.dispensing import (
+    CarryOver,
+    Dispensings,
+    Index,
+    Ranks,
+    Windows,
+    number_before,
+    places_after,
+)
+from analytics.adherence.gaps import Totals, chains, next_days, totals
+from analytics.adherence.lengths import Days
+
+Reasons = NDArray[np.uint8]
+
+
+class Measure(StrEnum):
+    """The nine measures of continuous medication availability."""
+
+    CMA1 = "CMA1"
+    CMA2 = "CMA2"
+    CMA3 = "CMA3"
+    CMA4 = "CMA4"
+    CMA5 = "CMA5"
+    CMA6 = "CMA6"
+    CMA7 = "CMA7"
+    CMA8 = "CMA8"
+    CMA9 = "CMA9"
+
+
+WITHOUT_CARRY_OVER = Measure.CMA1, Measure.CMA2, Measure.CMA3, Measure.CMA4
+
+
+class Reason(IntEnum):
+    """Why a value is undefined."""
+
+    DEFINED = 0
+    NO_EVENT = 1  # none in the window, or before it where those count
+    NO_INTERVAL = 2  # no time between the days that the measure divides by
+    OVERSUPPLIED = 3  # supply from before the window lasts to its end
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of a cohort with its 95 % confidence interval, by the normal law."""
+
+    value: float
+    low: float
+    high: float
+    patients: int
+    undefined: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Availability:
+    """One measure over windows, with what it was computed from.
+
+    Of each observation window start..end, `value` is `supplied` / `observed` days (for
+    CMA3 and CMA4 at most 1), NaN where `reason` is not DEFINED; `events` are those in
+    the window.
+    """
+
+    measure: Measure
+    carry_over: CarryOver
+    start: Days
+    end: Days
+    supplied: Days
+    observed: Days
+    reason: Reasons
+    events: Index
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        known = self.reason == Reason.DEFINED
+        value = np.divide(
+            self.supplied, self.observed, where=known, out=np.full(len(known), nan)
+        )
+        if self.measure in (Measure.CMA3, Measure.CMA4):
+            np.minimum(value, 1.0, out=value)
+        return value
+
+    def mean(self) -> Mean:
+        """Return the mean over the patients for whom the measure is defined."""
+        known = self.value[self.reason == Reason.DEFINED]
+        count, undefined = len(known), len(self.reason) - len(known)
+        if not count:
+            return Mean(nan, nan, nan, 0, undefined)
+        value = float(known.mean())
+        error = float(known.std(ddof=1)) / sqrt(count) if count > 1 else nan
+        return Mean(value, value - 1.96 * error, value + 1.96 * error, count, undefined)
+
+
+def cma(
+    events: Dispensings,
+    windows: Windows,
+    measures: Sequence[Measure],
+    carry_over: CarryOver | None = None,
+) -> dict[Measure, Availability]:
+    """Return those measures, one window a patient. O(events), whatever their number.
+
+    CMA1 to CMA4 know no carry-over; 5 and 6 carry within the window, 7 to 9 from the
+    start of the follow-up, as `carry_over` says. Raises ValueError where it needs
+    classes or doses that the events lack.
+    """
+    carry_over = carry_over or CarryOver()
+    followup = FollowUp(events, windows, carry_over)
+    observed = Observed(
+        followup,
+        np.arange(events.patients),
+        windows.start,
+        windows.end,
+        number_before(events, windows.start),
+        number_before(events, windows.end, or_on=True),
+    )
+    return {
+        measure: Availability(
+            measure,
+            carry_over,
+            windows.start,
+            windows.end,
+            *MEASURES[measure](observed),
+            observed.stop - observed.begin,
+        )
+        for measure in measures
+    }
+
+
+class FollowUp:
+    """Running totals of each patient's supply over the follow-up window."""
+
+    def __init__(
+        self, events: Dispensings, windows: Windows, carry_over: CarryOver
+    ) -> None:
+        self.events = events
+        self.carry_over = carry_over
+        self.end = windows.followup_end
+        self.low = number_before(events, windows.followup_start)
+        self.high = number_before(events, self.end, or_on=True)
+        self.chains = chains(events, self.low, self.high, carry_over)
+
+    def missed(self, day: Days, last: Index, low: Index) -> Days:
+        """Return the days without supply from a patient's first event until `day`.
+
+        `last` is the place of the last event up to then, `low` that of the first. Until
+        the first event they are negative: the days that are still to go.
+        """
+        early = last < low
+        at = np.minimum(np.maximum(last, low), len(self.events.day) - 1)
+        since = day - self.chains.lasts_until[at]
+        np.maximum(since, 0.0, out=since)
+        since += self.chains.missed[at]
+        if early.any():
+            since[early] = (day - self.events.day[at])[early]
+        return since
+
+    def supplied(self, day: Days, last: Index, low: Index) -> Days:
+        """Return the supplied days until `day`, each supply spread until the next."""
+        low = np.minimum(low, len(self.events.day) - 1)
+        at = np.maximum(last, low)
+        since = day - self.events.day[at]
+        np.maximum(since, 0.0, out=since)
+        since *= self.rate[at]
+        since += self.events.day[at] - self.events.day[low] - self.chains.missed[at]
+        return since
+
+    @cached_property
+    def rate(self) -> Days:
+        """The share of the time to the next event for which each supply lasts."""
+        day, until = self.events.day, self.chains.lasts_until
+        following = next_days(self.events, begin=self.low, stop=self.high, end=self.end)
+        interval = following - day
+        covered = np.minimum(following, until) - day
+        spread = np.zeros(len(day))
+        return np.divide(covered, interval, where=interval > 0, out=spread)
+
+    @cached_property
+    def reach(self) -> Days:
+        """The latest day until which any supply up to an event lasts."""
+        until = self.chains.lasts_until
+        if self.carry_over == CarryOver():
+            return until  # what is carried over never shortens a supply
+        reach = until.copy()
+        for at in Ranks(self.low, self.high):
+            reach[at + 1] = np.maximum(reach[at + 1], reach[at])
+        return reach
+
+
+@dataclass
+class Observed:
+    """Windows to look at: their patients, days, and places of events begin..stop-1."""
+
+    followup: FollowUp
+    patient: Index
+    start: Days
+    end: Days
+    begin: Index
+    stop: Index
+
+    @cached_property
+    def low(self) -> Index:
+        return self.followup.low[self.patient]
+
+    @cached_property
+    def first_day(self) -> Days:
+        day = self.followup.events.day
+        return day[np.minimum(self.begin, len(day) - 1)]
+
+    @cached_property
+    def last_day(self) -> Days:
+        return self.followup.events.day[self.stop - 1]
+
+    @cached_property
+    def last_supply(self) -> Days:
+        return self.followup.events.supply[self.stop - 1]
+
+    @cached_property
+    def totals(self) -> Totals:
+        """Totals of the window's own events, begun without supply."""
+        followup = self.followup
+        return totals(followup.events, self.begin, self.stop, followup.carry_over)
+
+    def reason(self, observed: Days, *, look_back: bool = False) -> Reasons:
+        """Return why the measure is undefined; with `look_back` earlier events do."""
+        reason = np.where(observed > 0, Reason.DEFINED, Reason.NO_INTERVAL)
+        none = self.stop <= (self.low if look_back else self.begin)
+        reason[none] = Reason.NO_EVENT
+        return reason.astype(np.uint8)
+
+
+Shares = tuple[Days, Days, Reasons]  # supplied days, observed days, why not defined
+
+
+def _first_to_last(window: Observed) -> Shares:
+    """CMA1, CMA3: supplies but the last, over the time from first to last event."""
+    observed = window.last_day - window.first_day
+    return window.totals.supply, observed, window.reason(observed)
+
+
+def _first_to_end(window: Observed) -> Shares:
+    """CMA2, CMA4: all supplies, over the time from the first event to the end."""
+    observed = window.end - window.first_day
+    return (
+        window.totals.supply + window.last_supply,
+        observed,
+        window.reason(observed),
+    )
+
+
+def _first_to_last_carried(window: Observed) -> Shares:
+    """CMA5: CMA1's time without its gaps."""
+    observed = window.last_day - window.first_day
+    return observed - window.totals.missed, observed, window.reason(observed)
+
+
+def _first_to_end_carried(window: Observed) -> Shares:
+    """CMA6: CMA2's time without its gaps."""
+    observed = window.end - window.first_day
+    last = window.end - window.last_day - window.last_supply - window.totals.carried
+    gaps = window.totals.missed + np.maximum(last, 0.0)
+    return observed - gaps, observed, window.reason(observed)
+
+
+def _window(window: Observed) -> Shares:
+    """CMA7: the window without its gaps, supply carried in from before it."""
+    missed, low = window.followup.missed, window.low
+    observed = window.end - window.start
+    gaps = missed(window.end, window.stop - 1, low)
+    gaps -= missed(window.start, window.begin - 1, low)
+    return observed - gaps, observed, window.reason(observed, look_back=True)
+
+
+def _shortened_window(window: Observed) -> Shares:
+    """CMA8: CMA7 of the window from when all supply from before it is used up."""
+    followup, low = window.followup, window.low
+    before = np.maximum(window.begin - 1, 0)
+    lasts = np.where(window.begin > low, followup.reach[before], window.start)
+    start = np.maximum(window.start, lasts)
+    observed = window.end - start
+    begin = places_after(followup.events, window.patient, start)
+    gaps = followup.missed(window.end, window.stop - 1, low)
+    gaps -= followup.missed(start, begin - 1, low)
+    reason = window.reason(observed, look_back=True)
+    reason[(start >= window.end) & (reason == Reason.NO_INTERVAL)] = Reason.OVERSUPPLIED
+    return observed - gaps, observed, reason
+
+
+def _spread(window: Observed) -> Shares:
+    """CMA9: the window's days, each weighed by the supply of the interval it is in."""
+    supplied, low = window.followup.supplied, window.low
+    observed = window.end - window.start
+    days = supplied(window.end, window.stop - 1, low)
+    days -= supplied(window.start, window.begin - 1, low)
+    return days, observed, window.reason(observed, look_back=True)
+
+
+MEASURES: dict[Measure, Callable[[Observed], Shares]] = {
+    Measure.CMA1: _first_to_last,
+    Measure.CMA2: _first_to_end,
+    Measure.CMA3: _first_to_last,
+    Measure.CMA4: _first_to_end,
+    Measure.CMA5: _first_to_last_carried,
+    Measure.CMA6: _first_to_end_carried,
+    Measure.CMA7: _window,
+    Measure.CMA8: _shortened_window,
+    Measure.CMA9: _spread,
+}

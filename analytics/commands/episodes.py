@@ -1,0 +1,60 @@
+"""Print the treatment episodes of every patient's follow-up.
+
+One row an episode: the patient's id, episode.ID, episode.start, end.episode.gap.days in
+whole days, episode.duration, episode.end.
+"""
+
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+import polars as pl
+
+from analytics.adherence.episodes import Episodes, episodes
+from analytics.adherence.lengths import Days
+from analytics.commands.dispensings import Table, dispensings
+from analytics.commands.options import (
+    add_episodes,
+    add_table,
+    add_windows,
+    episode_rule,
+    plan,
+)
+from analytics.commands.tables import dates, numbers, write
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add_table(parser)
+    add_windows(parser, observed=False)
+    add_episodes(parser)
+
+
+def run(arguments: Namespace) -> int:
+    table = events_of_episodes(arguments)
+    windows = table.windows(plan(arguments))
+    found = episodes(table.events, windows, episode_rule(arguments))
+    write(iter([rows(table, found, found.start, found.end)]), arguments.output)
+    return 0
+
+
+def events_of_episodes(arguments: Namespace) -> Table:
+    """Return the events, with the classes and doses that the rule compares."""
+    return dispensings(
+        arguments,
+        classes=arguments.medication_change_starts_episode,
+        doses=arguments.dosage_change_starts_episode,
+    )
+
+
+def rows(table: Table, found: Episodes, start: Days, end: Days) -> pl.DataFrame:
+    """Return a row an episode, from start to end."""
+    patients = table.patients()
+    return pl.DataFrame(
+        {
+            patients.name: patients.gather(found.patient),
+            "episode.ID": pl.Series(found.number),
+            "episode.start": dates(start),
+            "end.episode.gap.days": numbers(np.floor(found.gap)),
+            "episode.duration": numbers(found.duration),
+            "episode.end": dates(end),
+        }
+    )

@@ -1,0 +1,38 @@
+"""Print a measure over the observed part of every treatment episode.
+
+The columns of `episodes`, with CMA. Start and end are those of the observed part;
+episode.duration and end.episode.gap.days are those of the whole episode.
+"""
+
+from argparse import ArgumentParser, Namespace
+
+from analytics.adherence.episodes import per_episode
+from analytics.commands.episodes import events_of_episodes, rows
+from analytics.commands.options import (
+    add_episodes,
+    add_measure,
+    add_table,
+    add_windows,
+    episode_rule,
+    plan,
+)
+from analytics.commands.tables import numbers, write
+
+
+def arguments(parser: ArgumentParser) -> None:
+    add_table(parser)
+    add_windows(parser)
+    add_episodes(parser)
+    add_measure(parser)
+
+
+def run(arguments: Namespace) -> int:
+    table = events_of_episodes(arguments)
+    windows = table.windows(plan(arguments))
+    found = per_episode(
+        table.events, windows, episode_rule(arguments), arguments.measure
+    )
+    printed = rows(table, found.episodes, found.start, found.end)
+    value = numbers(found.availability.value)
+    write(iter([printed.with_columns(CMA=value)]), arguments.output)
+    return 0
