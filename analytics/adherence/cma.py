@@ -25,8 +25,8 @@ from analytics.adherence.dispensing import (
     Index,
     Ranks,
     Windows,
-    number_before,
-    places_after,
+    blocks,
+    place_after,
 )
 from analytics.adherence.gaps import Totals, chains, next_days, totals
 from analytics.adherence.lengths import Days
@@ -34,7 +34,7 @@ from analytics.adherence.lengths import Days
 Reasons = NDArray[np.uint8]
 
 
-class Measure(StrEnum):
+class Cma(StrEnum):
     """The nine measures of continuous medication availability."""
 
     CMA1 = "CMA1"
@@ -48,15 +48,15 @@ class Measure(StrEnum):
     CMA9 = "CMA9"
 
 
-WITHOUT_CARRY_OVER = Measure.CMA1, Measure.CMA2, Measure.CMA3, Measure.CMA4
+WITHOUT_CARRY_OVER = Cma.CMA1, Cma.CMA2, Cma.CMA3, Cma.CMA4
 
 
 class Reason(IntEnum):
     """Why a value is undefined."""
 
     DEFINED = 0
-    NO_EVENT = 1  # none in the window, or before it where those count
-    NO_INTERVAL = 2  # no time between the days that the measure divides by
+    NO_INTERVAL = 1  # no time between the days that the measure divides by
+    NO_EVENT = 2  # none in the window, or before it where those count
     OVERSUPPLIED = 3  # supply from before the window lasts to its end
 
 
@@ -80,7 +80,7 @@ class Availability:
     the window.
     """
 
-    measure: Measure
+    measure: Cma
     carry_over: CarryOver
     start: Days
     end: Days
@@ -95,9 +95,26 @@ class Availability:
         value = np.divide(
             self.supplied, self.observed, where=known, out=np.full(len(known), nan)
         )
-        if self.measure in (Measure.CMA3, Measure.CMA4):
+        if self.measure in (Cma.CMA3, Cma.CMA4):
             np.minimum(value, 1.0, out=value)
         return value
+
+    @classmethod
+    def joined(
+        cls, measure: Cma, carry_over: CarryOver, parts: Sequence["Availability"]
+    ) -> "Availability":
+        """Return the values of some patients, and of others, as one."""
+        nothing = np.empty(0)
+        return cls(
+            measure,
+            carry_over,
+            np.concatenate([nothing, *(part.start for part in parts)]),
+            np.concatenate([nothing, *(part.end for part in parts)]),
+            np.concatenate([nothing, *(part.supplied for part in parts)]),
+            np.concatenate([nothing, *(part.observed for part in parts)]),
+            np.concatenate([np.empty(0, np.uint8), *(part.reason for part in parts)]),
+            np.concatenate([np.empty(0, np.int64), *(part.events for part in parts)]),
+        )
 
     def mean(self) -> Mean:
         """Return the mean over the patients for whom the measure is defined."""
@@ -113,35 +130,24 @@ class Availability:
 def cma(
     events: Dispensings,
     windows: Windows,
-    measures: Sequence[Measure],
+    measures: Sequence[Cma],
     carry_over: CarryOver | None = None,
-) -> dict[Measure, Availability]:
+) -> dict[Cma, Availability]:
     """Return those measures, one window a patient. O(events), whatever their number.
 
     CMA1 to CMA4 know no carry-over; 5 and 6 carry within the window, 7 to 9 from the
     start of the follow-up, as `carry_over` says. Raises ValueError where it needs
     classes or doses that the events lack.
     """
-    carry_over = carry_over or CarryOver()
-    followup = FollowUp(events, windows, carry_over)
-    observed = Observed(
-        followup,
-        np.arange(events.patients),
-        windows.start,
-        windows.end,
-        number_before(events, windows.start),
-        number_before(events, windows.end, or_on=True),
-    )
+    rule = carry_over or CarryOver()
+    parts: dict[Cma, list[Availability]] = {measure: [] for measure in measures}
+    for _, some, theirs in blocks(events, windows):
+        observed = Observed.of(FollowUp(some, theirs, rule), theirs)
+        for measure in measures:
+            parts[measure].append(observed.availability(measure))
     return {
-        measure: Availability(
-            measure,
-            carry_over,
-            windows.start,
-            windows.end,
-            *MEASURES[measure](observed),
-            observed.stop - observed.begin,
-        )
-        for measure in measures
+        measure: Availability.joined(measure, rule, found)
+        for measure, found in parts.items()
     }
 
 
@@ -154,8 +160,7 @@ class FollowUp:
         self.events = events
         self.carry_over = carry_over
         self.end = windows.followup_end
-        self.low = number_before(events, windows.followup_start)
-        self.high = number_before(events, self.end, or_on=True)
+        self.low, self.high, self.begin, self.stop = windows.places(events)
         self.chains = chains(events, self.low, self.high, carry_over)
 
     def missed(self, day: Days, last: Index, low: Index) -> Days:
@@ -165,11 +170,17 @@ class FollowUp:
         the first event they are negative: the days that are still to go.
         """
         early = last < low
-        at = np.minimum(np.maximum(last, low), len(self.events.day) - 1)
-        since = day - self.chains.lasts_until[at]
+        some = bool(early.any())
+        at = (
+            np.minimum(np.maximum(last, low), len(self.events.day) - 1)
+            if some
+            else last
+        )
+        since = self.chains.lasts_until.take(at)
+        np.subtract(day, since, out=since)
         np.maximum(since, 0.0, out=since)
-        since += self.chains.missed[at]
-        if early.any():
+        since += self.chains.missed.take(at)
+        if some:
             since[early] = (day - self.events.day[at])[early]
         return since
 
@@ -216,9 +227,33 @@ class Observed:
     begin: Index
     stop: Index
 
+    @classmethod
+    def of(cls, followup: FollowUp, windows: Windows) -> "Observed":
+        """Return everybody's observation window."""
+        everybody = np.arange(followup.events.patients)
+        return cls(
+            followup,
+            everybody,
+            windows.start,
+            windows.end,
+            followup.begin,
+            followup.stop,
+        )
+
+    def availability(self, measure: Cma) -> Availability:
+        """Return a measure over these windows."""
+        return Availability(
+            measure,
+            self.followup.carry_over,
+            self.start,
+            self.end,
+            *MEASURES[measure](self),
+            self.stop - self.begin,
+        )
+
     @cached_property
     def low(self) -> Index:
-        return self.followup.low[self.patient]
+        return self.followup.low.take(self.patient)
 
     @cached_property
     def first_day(self) -> Days:
@@ -241,10 +276,11 @@ class Observed:
 
     def reason(self, observed: Days, *, look_back: bool = False) -> Reasons:
         """Return why the measure is undefined; with `look_back` earlier events do."""
-        reason = np.where(observed > 0, Reason.DEFINED, Reason.NO_INTERVAL)
+        reason = (observed <= 0).view(np.uint8)  # DEFINED or NO_INTERVAL
         none = self.stop <= (self.low if look_back else self.begin)
-        reason[none] = Reason.NO_EVENT
-        return reason.astype(np.uint8)
+        if none.any():
+            reason[none] = Reason.NO_EVENT
+        return reason
 
 
 Shares = tuple[Days, Days, Reasons]  # supplied days, observed days, why not defined
@@ -296,7 +332,8 @@ def _shortened_window(window: Observed) -> Shares:
     lasts = np.where(window.begin > low, followup.reach[before], window.start)
     start = np.maximum(window.start, lasts)
     observed = window.end - start
-    begin = places_after(followup.events, window.patient, start)
+    high = followup.high[window.patient]
+    begin = place_after(followup.events, window.begin, high, start, or_on=True)
     gaps = followup.missed(window.end, window.stop - 1, low)
     gaps -= followup.missed(start, begin - 1, low)
     reason = window.reason(observed, look_back=True)
@@ -313,14 +350,14 @@ def _spread(window: Observed) -> Shares:
     return days, observed, window.reason(observed, look_back=True)
 
 
-MEASURES: dict[Measure, Callable[[Observed], Shares]] = {
-    Measure.CMA1: _first_to_last,
-    Measure.CMA2: _first_to_end,
-    Measure.CMA3: _first_to_last,
-    Measure.CMA4: _first_to_end,
-    Measure.CMA5: _first_to_last_carried,
-    Measure.CMA6: _first_to_end_carried,
-    Measure.CMA7: _window,
-    Measure.CMA8: _shortened_window,
-    Measure.CMA9: _spread,
+MEASURES: dict[Cma, Callable[[Observed], Shares]] = {
+    Cma.CMA1: _first_to_last,
+    Cma.CMA2: _first_to_end,
+    Cma.CMA3: _first_to_last,
+    Cma.CMA4: _first_to_end,
+    Cma.CMA5: _first_to_last_carried,
+    Cma.CMA6: _first_to_end_carried,
+    Cma.CMA7: _window,
+    Cma.CMA8: _shortened_window,
+    Cma.CMA9: _spread,
 }

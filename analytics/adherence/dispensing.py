@@ -72,6 +72,13 @@ class Dispensings:
             None if self.daily_dose is None else self.daily_dose[rows],
         )
 
+    def of_chosen(self, patients: Index) -> "Dispensings":
+        """Return the dispensings of those patients, without a copy if it is all."""
+        if len(patients) == self.patients:
+            return self
+        rows, number = expand(self.first[patients], self.first[patients + 1])
+        return self.taken(rows, np.searchsorted(number, np.arange(len(patients) + 1)))
+
     def taken(self, rows: Index, first: Index) -> "Dispensings":
         """Return those rows, grouped anew by `first`."""
         return Dispensings(
@@ -155,6 +162,9 @@ class Plan:
         )
 
 
+BLOCK = 8192  # patients at a time: what belongs to them fits a processor's cache
+
+
 class OutsideFollowUp(ValueError):
     """An observation is not inside its follow-up; `place` is that of the first such."""
 
@@ -187,31 +197,72 @@ class Windows:
             self.end[rows],
         )
 
+    def of_chosen(self, patients: Index) -> "Windows":
+        """Return the windows of those patients."""
+        return Windows(
+            self.followup_start[patients],
+            self.followup_end[patients],
+            self.start[patients],
+            self.end[patients],
+        )
 
-def number_before(events: Dispensings, day: Days, *, or_on: bool = False) -> Index:
-    """Return, for one day a patient, the place after its last event before (or on) it.
+    def places(self, events: Dispensings) -> tuple[Index, Index, Index, Index]:
+        """Return where events of the follow-up begin and stop, and those observed."""
+        begun, ended = events.first[:-1], events.first[1:]
+        low = place_after(events, begun, ended, self.followup_start)
+        high = place_after(events, low, ended, self.followup_end, or_on=True)
+        begin = place_after(events, low, high, self.start)
+        stop = place_after(events, begin, high, self.end, or_on=True)
+        return low, high, begin, stop
 
-    O(events).
+
+def blocks(
+    events: Dispensings, windows: Windows, *, of: int = BLOCK
+) -> Iterator[tuple[int, Dispensings, Windows]]:
+    """Yield some patients at a time, with the number of the first."""
+    for begin in range(0, events.patients, of):
+        end = min(begin + of, events.patients)
+        yield begin, events.of_patients(begin, end), windows.of_patients(begin, end)
+
+
+def expand(first: Index, stop: Index) -> tuple[Index, Index]:
+    """Return every place of the ranges first..stop-1, and the number of its range."""
+    count = np.maximum(0, stop - first)
+    number = np.repeat(np.arange(len(count)), count)
+    begun = np.cumsum(count) - count
+    return np.arange(int(count.sum())) + np.repeat(first - begun, count), number
+
+
+def place_after(
+    events: Dispensings, low: Index, high: Index, day: Days, *, or_on: bool = False
+) -> Index:
+    """Return the place after the events before (or on) a day, in ranges low..high-1.
+
+    Every range is of one patient. Days before its first event or after its last one
+    are settled by a look; the others are bisected, all at once.
     """
-    limit = np.repeat(day, np.diff(events.first))
-    earlier = events.day <= limit if or_on else events.day < limit
-    begun = events.first[:-1]
-    return begun + np.add.reduceat(earlier.view(np.uint8), begun, dtype=np.int64)
+    if not len(events.day):
+        return low
+    first = events.day[np.minimum(low, len(events.day) - 1)]
+    last = events.day[high - 1]
+    before = (first > day if or_on else first >= day) | (low >= high)
+    inside = np.flatnonzero(~(before | (last <= day if or_on else last < day)))
+    place = np.where(before, low, high)
+    place[inside] = _bisected(
+        events.day, low[inside], high[inside], day[inside], or_on=or_on
+    )
+    return place
 
 
-def places_after(events: Dispensings, patient: Index, day: Days) -> Index:
-    """Return, for many days of each patient, the place after the last event until then.
-
-    O(n log events); `patient` numbers the patient of each day.
-    """
-    if not len(day):
-        return np.empty(0, dtype=np.int64)
-    low = min(events.day.min(), np.floor(day.min()))
-    width = max(events.day.max(), day.max()) - low + 1
-    number = np.repeat(np.arange(events.patients), np.diff(events.first))
-    keys = events.day - low + width * number
-    wanted = np.floor(day) - low + width * patient
-    return np.asarray(np.searchsorted(keys, wanted, side="right"), dtype=np.int64)
+def _bisected(days: Days, low: Index, high: Index, day: Days, *, or_on: bool) -> Index:
+    for _ in range(int((high - low).max(initial=0)).bit_length()):
+        middle = (low + high) >> 1
+        found = days[middle]
+        earlier = found <= day if or_on else found < day
+        earlier &= low < high
+        np.copyto(high, middle, where=~earlier)
+        np.copyto(low, middle + 1, where=earlier)
+    return low
 
 
 class Ranks:

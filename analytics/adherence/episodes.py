@@ -4,6 +4,7 @@ Definitions of Dima and Dediu 2017, doi:10.1371/journal.pone.0174426, except tha
 change of dosage starts an episode where that is asked for; docs/adherence.md says more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from analytics.adherence.cma import (
     WITHOUT_CARRY_OVER,
     Availability,
-    Measure,
+    Cma,
     cma,
 )
 from analytics.adherence.dispensing import (
@@ -20,10 +21,11 @@ from analytics.adherence.dispensing import (
     Flags,
     Index,
     Windows,
+    blocks,
     changed,
-    number_before,
+    expand,
 )
-from analytics.adherence.gaps import chains, expand, next_days
+from analytics.adherence.gaps import chains, next_days
 from analytics.adherence.lengths import Days, Length, Unit
 
 
@@ -52,9 +54,9 @@ class EpisodeRule:
             return events.supply * self.permissible_gap.amount / 100
         return np.full(len(events.day), self.permissible_gap.days())
 
-    def starts(self, events: Dispensings, gap: Days) -> Flags:
+    def starts(self, events: Dispensings, gap: Days, permissible: Days) -> Flags:
         """Return whether the event after each starts an episode."""
-        new = gap > self.permissible(events)
+        new = gap > permissible
         if self.medication_change:
             new[:-1] |= changed(events)
         if self.dosage_change:
@@ -87,6 +89,34 @@ class Episodes:
     def end(self) -> Days:
         return self.start + self.duration
 
+    def moved(self, patients: int, events: int, windows: Windows) -> "Episodes":
+        """Return them as of a table that has so many patients and events before."""
+        return replace(
+            self,
+            windows=windows,
+            patient=self.patient + patients,
+            first=self.first + events,
+            stop=self.stop + events,
+        )
+
+    @classmethod
+    def joined(
+        cls, rule: EpisodeRule, windows: Windows, parts: Sequence["Episodes"]
+    ) -> "Episodes":
+        """Return the episodes of some patients, and of others, as one."""
+        none, nothing = np.empty(0, np.int64), np.empty(0)
+        return cls(
+            rule,
+            windows,
+            np.concatenate([none, *(part.patient for part in parts)]),
+            np.concatenate([none, *(part.number for part in parts)]),
+            np.concatenate([none, *(part.first for part in parts)]),
+            np.concatenate([none, *(part.stop for part in parts)]),
+            np.concatenate([nothing, *(part.start for part in parts)]),
+            np.concatenate([nothing, *(part.duration for part in parts)]),
+            np.concatenate([nothing, *(part.gap for part in parts)]),
+        )
+
     def taken(self, rows: Index) -> "Episodes":
         """Return those episodes."""
         return replace(
@@ -106,23 +136,31 @@ def episodes(events: Dispensings, windows: Windows, rule: EpisodeRule) -> Episod
 
     Raises ValueError where the rule needs classes or doses that the events lack.
     """
-    low = number_before(events, windows.followup_start)
-    high = number_before(events, windows.followup_end, or_on=True)
+    parts = [
+        _episodes(some, theirs, rule).moved(begin, int(events.first[begin]), windows)
+        for begin, some, theirs in blocks(events, windows)
+    ]
+    return Episodes.joined(rule, windows, parts)
+
+
+def _episodes(events: Dispensings, windows: Windows, rule: EpisodeRule) -> Episodes:
+    low, high, _, _ = windows.places(events)
     carried = chains(events, low, high, rule.carry_over)
     following = next_days(events, begin=low, stop=high, end=windows.followup_end)
     gap = np.maximum(following - carried.lasts_until, 0.0)
-    last = np.zeros(len(gap), dtype=np.bool_)
-    last[high[high > low] - 1] = True
+    permissible = rule.permissible(events)
+    final = np.zeros(len(gap), dtype=np.bool_)
+    final[high[high > low] - 1] = True
     place, patient = expand(low, high)
-    ends = (rule.starts(events, gap) | last)[place]
-    begins = np.append(True, ends[:-1]) if len(ends) else ends
-    first, stop = place[begins], place[ends] + 1
-    whose = patient[begins]
-    gap, permissible = gap[stop - 1], rule.permissible(events)[stop - 1]
+    ends = (rule.starts(events, gap, permissible) | final)[place]
+    stop = place[ends] + 1
+    begins = np.append(np.ones(1, dtype=np.bool_), ends[:-1])[: len(ends)]
+    first, whose = place[begins], patient[begins]
+    gap, permissible = gap[stop - 1], permissible[stop - 1]
     if rule.append_gap:
         cut = np.maximum(gap - permissible, 0.0)
     else:
-        cut = np.where(last[stop - 1] & (gap <= permissible), 0.0, gap)
+        cut = np.where(final[stop - 1] & (gap <= permissible), 0.0, gap)
     start = events.day[first]
     duration = following[stop - 1] - cut - start
     number = np.arange(len(whose)) - np.searchsorted(whose, whose) + 1
@@ -143,10 +181,7 @@ class PerEpisode:
 
 
 def per_episode(
-    events: Dispensings,
-    windows: Windows,
-    rule: EpisodeRule,
-    measure: Measure,
+    events: Dispensings, windows: Windows, rule: EpisodeRule, measure: Cma
 ) -> PerEpisode:
     """Return the measure over every episode that meets the observation window.
 
@@ -158,25 +193,39 @@ def per_episode(
     """
     if measure in WITHOUT_CARRY_OVER:
         rule = replace(rule, carry_over=None)
-    found = episodes(events, windows, rule)
+    carry_over = rule.carry_over or CarryOver()
+    parts: list[PerEpisode] = []
+    for begin, some, theirs in blocks(events, windows):
+        found, own, observed = _observed(some, theirs, rule)
+        available = cma(observed, own, [measure], carry_over)[measure]
+        end = np.minimum(found.end, theirs.end[found.patient])
+        found = found.moved(begin, int(events.first[begin]), windows)
+        parts.append(PerEpisode(found, own.start, end, available))
+    nothing = np.empty(0)
+    return PerEpisode(
+        Episodes.joined(rule, windows, [part.episodes for part in parts]),
+        np.concatenate([nothing, *(part.start for part in parts)]),
+        np.concatenate([nothing, *(part.end for part in parts)]),
+        Availability.joined(measure, carry_over, [part.availability for part in parts]),
+    )
+
+
+def _observed(
+    events: Dispensings, windows: Windows, rule: EpisodeRule
+) -> tuple[Episodes, Windows, Dispensings]:
+    """Return the episodes that are observed, their own windows, and their events."""
+    found = _episodes(events, windows, rule)
     start = np.maximum(found.start, windows.start[found.patient])
     end = np.minimum(found.end, windows.end[found.patient])
     kept = np.flatnonzero(start < end)
     found, start, end = found.taken(kept), start[kept], end[kept]
     followup_end = found.start + np.rint(found.duration)
-    own = Windows(
-        found.start,
-        followup_end,
-        start,
-        np.minimum(start + np.rint(end - start), followup_end),
-    )
+    own_end = np.minimum(start + np.rint(end - start), followup_end)
+    own = Windows(found.start, followup_end, start, own_end)
     begin, stop = _by_date(events, found)
-    place, number = expand(begin, stop)
-    first = np.searchsorted(number, np.arange(len(kept) + 1))
-    availability = cma(
-        events.taken(place, first), own, [measure], rule.carry_over or CarryOver()
-    )
-    return PerEpisode(found, start, end, availability[measure])
+    place, _ = expand(begin, stop)
+    first = np.append(0, np.cumsum(stop - begin))
+    return found, own, events.taken(place, first)
 
 
 def _by_date(events: Dispensings, found: Episodes) -> tuple[Index, Index]:

@@ -16,7 +16,7 @@ from analytics.adherence.dispensing import (
     Index,
     Ranks,
     Windows,
-    number_before,
+    expand,
 )
 from analytics.adherence.lengths import Days
 
@@ -56,7 +56,7 @@ def chains(
     into, gone = np.zeros(len(first)), np.zeros(len(first))
     for at in Ranks(first, stop):
         carry, total = into[: len(at)], gone[: len(at)]
-        left = surplus[at]
+        left = surplus.take(at)
         left += carry
         total -= np.minimum(left, 0.0)
         at += 1
@@ -78,9 +78,9 @@ def totals(
     ranks = Ranks(first, stop)
     for at in ranks:
         carry = carried[: len(at)]
-        left = surplus[at]
+        left = surplus.take(at)
         left += carry
-        supply[: len(at)] += events.supply[at]
+        supply[: len(at)] += events.supply.take(at)
         missed[: len(at)] -= np.minimum(left, 0.0)
         np.maximum(left, 0.0, out=carry)
         if factor is not None:
@@ -122,10 +122,7 @@ def gaps(
     the follow-up before it, so that supply is carried into the window. With
     `carry_over` None nothing is carried.
     """
-    low = number_before(events, windows.followup_start)
-    high = number_before(events, windows.followup_end, or_on=True)
-    begin = number_before(events, windows.start)
-    stop = number_before(events, windows.end, or_on=True)
+    low, high, begin, stop = windows.places(events)
     first = low if from_followup_start else begin
     carried = chains(events, first, stop, carry_over)
     following = next_days(events, begin=first, stop=stop, end=windows.end)
@@ -150,14 +147,6 @@ def next_days(events: Dispensings, *, begin: Index, stop: Index, end: Days) -> D
     some = stop > begin
     following[stop[some] - 1] = end[some]
     return following
-
-
-def expand(first: Index, stop: Index) -> tuple[Index, Index]:
-    """Return every place of the ranges first..stop-1, and the number of its range."""
-    count = np.maximum(0, stop - first)
-    number = np.repeat(np.arange(len(count)), count)
-    begun = np.cumsum(count) - count
-    return np.arange(int(count.sum())) + np.repeat(first - begun, count), number
 
 
 def _within(first: Index, stop: Index, place: Index, number: Index) -> Flags:

@@ -3,21 +3,26 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import floor
+from typing import Literal
 
 import numpy as np
 
 from analytics.adherence.cma import (
-    MEASURES,
     Availability,
+    Cma,
     FollowUp,
-    Measure,
     Observed,
 )
-from analytics.adherence.dispensing import CarryOver, Dispensings, Index, Windows
-from analytics.adherence.gaps import expand
+from analytics.adherence.dispensing import (
+    CarryOver,
+    Dispensings,
+    Index,
+    Windows,
+    blocks,
+)
 from analytics.adherence.lengths import Days, Length
 
-BLOCK = 8192  # patients at a time: their windows fit a processor's cache
+ROWS = 65536  # windows at a time
 EXACT = 1e-7  # what a number of steps may lack to be whole
 
 
@@ -76,76 +81,68 @@ def sliding(
     events: Dispensings,
     windows: Windows,
     slide: Slide,
-    measure: Measure,
+    measure: Cma,
     carry_over: CarryOver | None = None,
 ) -> Iterator[Windowed]:
     """Yield the measure over all windows that end within each observation window.
 
     The follow-up stays that of the patient, so supply is carried into every window.
-    Results come a block of patients at a time, in their order. O(events + windows),
-    and for CMA5 and CMA6 the events of all windows.
+    Results come some patients at a time: nearly in their order, those of a month's
+    length together. O(events + windows), and for CMA5 and CMA6 the events of all
+    windows.
     """
-    for begin in range(0, events.patients, BLOCK):
-        end = min(begin + BLOCK, events.patients)
-        block = events.of_patients(begin, end), windows.of_patients(begin, end)
-        found = _slid(*block, slide, measure, carry_over or CarryOver())
-        yield replace(found, patient=found.patient + begin)
+    rule = carry_over or CarryOver()
+    for begin, some, theirs in blocks(events, windows):
+        length = theirs.end - theirs.start
+        for each in np.unique(length).tolist():  # of months there are a few
+            alike = np.flatnonzero(length == each)
+            own = theirs.of_chosen(alike)
+            followup = FollowUp(some.of_chosen(alike), own, rule)
+            for found in _slid(followup, own, slide, slide.starts(each), measure):
+                yield replace(found, patient=alike[found.patient] + begin)
 
 
 def _slid(
-    events: Dispensings,
-    windows: Windows,
-    slide: Slide,
-    measure: Measure,
-    carry_over: CarryOver,
-) -> Windowed:
-    followup = FollowUp(events, windows, carry_over)
-    length = windows.end - windows.start
-    parts = [
-        _placed(events, windows, slide.starts(float(each)), slide.days, whose)
-        for each in np.unique(length)
-        for whose in [np.flatnonzero(length == each)]
-    ]
-    patient, number, start, begin, stop = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
-    if len(parts) > 1:
-        order = np.lexsort((number, patient))
-        patient, number, start, begin, stop = (
-            column[order] for column in (patient, number, start, begin, stop)
+    followup: FollowUp, windows: Windows, slide: Slide, starts: Days, measure: Cma
+) -> Iterator[Windowed]:
+    """Yield the measure for patients whose observations are of one length."""
+    patients = followup.events.patients
+    size = max(1, ROWS // max(1, len(starts)))
+    for begin in range(0, patients, size):
+        whose = np.arange(begin, min(begin + size, patients))
+        start = windows.start[whose, None] + starts
+        observed = Observed(
+            followup,
+            np.repeat(whose, len(starts)),
+            start.ravel(),
+            (start + slide.days).ravel(),
+            *_places(followup.events, windows.start, whose, starts, slide.days),
         )
-    end = start + slide.days
-    observed = Observed(followup, patient, start, end, begin, stop)
-    shares = MEASURES[measure](observed)
-    available = Availability(
-        measure, carry_over, start, end, *shares, observed.stop - observed.begin
-    )
-    return Windowed(slide, patient, number, available)
+        number = np.tile(np.arange(1, len(starts) + 1), len(whose))
+        available = observed.availability(measure)
+        yield Windowed(slide, observed.patient, number, available)
 
 
-def _placed(
-    events: Dispensings, windows: Windows, starts: Days, days: int, whose: Index
-) -> tuple[Index, Index, Days, Index, Index]:
-    """Return the windows of patients who have the same ones, and their events' places.
+def _places(
+    events: Dispensings, begun: Days, whose: Index, starts: Days, days: int
+) -> tuple[Index, Index]:
+    """Return the places of the events in windows that start so long after `begun`.
 
-    In order of patient and start: patient, number, start, first and last event + 1.
+    `whose` are patients in a row. Every event is counted into the first window that is
+    after it, and then all windows' counts are summed.
     """
-    place, row = expand(events.first[whose], events.first[whose + 1])
-    since = events.day[place] - windows.start[whose][row]
-    count = len(starts)
+    first = events.first[whose[0] : whose[-1] + 2]
+    row = np.repeat(np.arange(len(whose)), np.diff(first))
+    since = events.day[first[0] : first[-1]] - begun[whose][row]
+    bins = len(starts) + 1
+    longest = starts.max(initial=0.0) + days + 1
+    at = np.clip(since, -1.0, longest).astype(np.int64) + 1
+    row *= bins
 
-    def places(first: Index) -> Index:
-        """Count a patient's events before each window from that number on."""
-        times = np.bincount(
-            row * (count + 1) + first, minlength=len(whose) * (count + 1)
-        )
-        before = times.reshape(len(whose), count + 1)[:, :count].cumsum(axis=1)
-        return (before + events.first[whose, None]).ravel()
+    def places(limits: Days, side: Literal["left", "right"]) -> Index:
+        later = np.searchsorted(limits, np.arange(-1, longest + 1), side=side)
+        seen = np.bincount(later[at] + row, minlength=len(whose) * bins)
+        seen[0] += first[0]
+        return seen.cumsum().reshape(len(whose), bins)[:, :-1].ravel()
 
-    return (
-        np.repeat(whose, count),
-        np.tile(np.arange(1, count + 1), len(whose)),
-        (windows.start[whose, None] + starts).ravel(),
-        places(np.searchsorted(starts, since, side="right")),
-        places(np.searchsorted(starts + days, since, side="left")),
-    )
+    return places(starts, "right"), places(starts + days, "left")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from analytics.adherence.cma import Availability, Measure, Reason, cma
+from analytics.adherence.cma import Availability, Cma, Reason, cma
 from analytics.commands.dispensings import dispensings
 from analytics.commands.options import (
     add_table,
@@ -29,7 +29,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--measures",
         type=_measures,
-        default=list(Measure),
+        default=list(Cma),
         metavar="CMA1,CMA7",
         help="all nine if not given",
     )
@@ -37,7 +37,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--details", action="store_true")
 
 
-def _measures(text: str) -> list[Measure]:
+def _measures(text: str) -> list[Cma]:
     found = [measure(part) for part in text.split(",")]
     if len(set(found)) < len(found):
         raise ArgumentTypeError(f"{text!r} names a measure twice")

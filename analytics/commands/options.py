@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from analytics.adherence.cma import Measure
+from analytics.adherence.cma import Cma
 from analytics.adherence.dispensing import CarryOver, Plan
 from analytics.adherence.episodes import EpisodeRule
 from analytics.adherence.lengths import Length
@@ -78,12 +78,12 @@ def length(text: str) -> Length:
         raise ArgumentTypeError(str(why)) from why
 
 
-def measure(text: str) -> Measure:
+def measure(text: str) -> Cma:
     """Return a measure; argparse prints the words of what is none."""
     try:
-        return Measure(text.strip().upper())
+        return Cma(text.strip().upper())
     except ValueError as why:
-        known = ", ".join(Measure)
+        known = ", ".join(Cma)
         raise ArgumentTypeError(f"no measure {text!r}: there are {known}") from why
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.adherence.cma import Measure, Reason, cma
+from analytics.adherence.cma import Cma, Reason, cma
 from analytics.adherence.dispensing import (
     CarryOver,
     Dispensings,
@@ -93,7 +93,7 @@ def test_all_nine_measures_are_their_definitions(
     events = arrays(everybody)
     windows = plan.windows(events)
 
-    got = cma(events, windows, list(Measure), rule(carry))
+    got = cma(events, windows, list(Cma), rule(carry))
 
     for measure, available in got.items():
         definition = by_patient.MEASURES[measure.value]
@@ -195,9 +195,9 @@ def test_episodes_are_their_definition(
 
 
 @settings(max_examples=150)
-@given(exact_patients, plans(), carries, endings(), st.sampled_from(list(Measure)))
+@given(exact_patients, plans(), carries, endings(), st.sampled_from(list(Cma)))
 def test_a_measure_per_episode_is_its_definition(
-    everybody: Patients, plan: Plan, carry: Carry, ends: EndsBy, measure: Measure
+    everybody: Patients, plan: Plan, carry: Carry, ends: EndsBy, measure: Cma
 ) -> None:
     events = arrays(everybody)
     windows = plan.windows(events)
@@ -222,7 +222,7 @@ def test_a_measure_per_episode_is_its_definition(
     patients,
     plans(),
     carries,
-    st.sampled_from(list(Measure)),
+    st.sampled_from(list(Cma)),
     st.integers(1, 200),
     st.none() | st.integers(1, 90),
     st.integers(1, 12),
@@ -231,7 +231,7 @@ def test_sliding_windows_are_their_definition(
     everybody: Patients,
     plan: Plan,
     carry: Carry,
-    measure: Measure,
+    measure: Cma,
     window: int,
     step: int | None,
     steps: int,
