@@ -19,7 +19,7 @@ from analytics.commands.options import (
     measure,
     plan,
 )
-from analytics.commands.tables import numbers, write
+from analytics.commands.tables import counts, numbers, write
 
 REASONS = pl.Series([None, *(reason.name.lower() for reason in list(Reason)[1:])])
 
@@ -48,7 +48,7 @@ def run(arguments: Namespace) -> int:
     table = dispensings(arguments)
     windows = table.windows(plan(arguments))
     found = cma(table.events, windows, arguments.measures, carry_over(arguments))
-    patients = table.patients()
+    patients = table.patients
 
     def tables() -> Iterator[pl.DataFrame]:
         for name, available in found.items():
@@ -61,7 +61,8 @@ def run(arguments: Namespace) -> int:
                 columns |= details(available)
             yield pl.DataFrame(columns)
 
-    write(tables(), arguments.output)
+    whole = pl.concat(tables(), how="vertical_relaxed")
+    write([whole], arguments.output)
     return 0
 
 
@@ -71,6 +72,6 @@ def details(available: Availability) -> dict[str, pl.Series]:
     return {
         "reason": REASONS.gather(available.reason),
         "events": pl.Series(available.events),
-        "supplied.days": numbers(np.where(known, available.supplied, np.nan)),
-        "observed.days": numbers(np.where(known, available.observed, np.nan)),
+        "supplied.days": counts(np.where(known, available.supplied, np.nan)),
+        "observed.days": counts(np.where(known, available.observed, np.nan)),
     }

@@ -26,11 +26,7 @@ class Table:
 
     rows: pl.DataFrame
     events: Dispensings
-    id_column: str
-
-    def patients(self) -> pl.Series:
-        """Return the id of every patient, under the name it has in the file."""
-        return self.rows[self.id_column].gather(self.events.first[:-1])
+    patients: pl.Series  # ids under the name they have in the file
 
     def windows(self, plan: Plan) -> Windows:
         """Return everybody's windows; raises Refused with whose do not fit."""
@@ -38,7 +34,7 @@ class Table:
             return plan.windows(self.events)
         except OutsideFollowUp as why:
             raise Refused(
-                f"patient {self.patients()[why.place]}: the observation window is not "
+                f"patient {self.patients[why.place]}: the observation window is not "
                 "inside the follow-up window: move or shorten it, or follow up longer"
             ) from why
 
@@ -79,30 +75,33 @@ def dispensings(
         columns["daily_dose"] = cells.positive("dose")
     rows = rows.with_columns(columns["day"].alias(names["date"]))
     columns["day"] = columns["day"].to_physical().cast(pl.Float64)
-    if (order := _order(identity, columns["day"])) is not None:
-        rows, identity = rows[order], identity[order]
+    patients, first = _runs(identity)
+    if not _ordered(patients, first, columns["day"]):
+        order = _order(identity, columns["day"])
+        rows = rows[order]
         columns = {name: values[order] for name, values in columns.items()}
+        patients, first = _runs(identity[order])
     arrays = {name: values.to_numpy() for name, values in columns.items()}
-    first = np.append(_runs(identity), len(identity))
-    return Table(rows, Dispensings(first, **arrays), names["id"])
+    return Table(rows, Dispensings(first, **arrays), patients.alias(identity.name))
 
 
-def _runs(identity: pl.Series) -> Index:
-    """Return where each run of one id begins."""
-    begins = identity.ne_missing(identity.shift(1)).arg_true()
-    return begins.to_numpy().astype(np.int64)
+def _runs(identity: pl.Series) -> tuple[pl.Series, Index]:
+    """Return the id of each run, and where it begins, with the number of rows."""
+    runs = identity.rle().struct
+    lengths = runs.field("len").to_numpy()
+    return runs.field("value"), np.append(0, np.cumsum(lengths, dtype=np.int64))
 
 
-def _order(identity: pl.Series, day: pl.Series) -> pl.Series | None:
-    """Return the rows by patient, day, and place; None if they are already.
+def _ordered(patients: pl.Series, first: Index, day: pl.Series) -> bool:
+    """Return whether every patient is one run, in order of days."""
+    days = day.to_numpy()
+    falls = days[1:] < days[:-1]
+    falls[first[1:-1] - 1] = False
+    return patients.n_unique() == len(patients) and not falls.any()
 
-    Patients stay in the order in which they first appear.
-    """
-    begins = _runs(identity)
-    grouped = identity.gather(begins).n_unique() == len(begins)
-    falls = np.flatnonzero(np.diff(day.to_numpy()) < 0) + 1
-    if grouped and np.isin(falls, begins, assume_unique=True).all():
-        return None
+
+def _order(identity: pl.Series, day: pl.Series) -> pl.Series:
+    """Return the rows by patient, in order of first appearance, day and place."""
     seen = identity.cast(pl.Categorical).to_physical()
     by = pl.DataFrame({"patient": seen, "day": day})
     return by.select(pl.arg_sort_by("patient", "day", maintain_order=True)).to_series()
@@ -122,7 +121,7 @@ class _Cells:
         """Return the cells as positive numbers."""
         cells = self._rows[self._names[key]].cast(pl.Float64, strict=False)
         known = (cells > 0) & cells.is_finite()
-        if not known.all():  # null where it is not known
+        if not known.all():
             cells = cells.set(~known, None)
         return self._all(key, cells, "is not a positive number")
 

@@ -19,7 +19,7 @@ from analytics.commands.options import (
     episode_rule,
     plan,
 )
-from analytics.commands.tables import dates, numbers, write
+from analytics.commands.tables import chosen, counts, dates, write
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def run(arguments: Namespace) -> int:
     table = events_of_episodes(arguments)
     windows = table.windows(plan(arguments))
     found = episodes(table.events, windows, episode_rule(arguments))
-    write(iter([rows(table, found, found.start, found.end)]), arguments.output)
+    write([rows(table, found, found.start, found.end)], arguments.output)
     return 0
 
 
@@ -47,14 +47,14 @@ def events_of_episodes(arguments: Namespace) -> Table:
 
 def rows(table: Table, found: Episodes, start: Days, end: Days) -> pl.DataFrame:
     """Return a row an episode, from start to end."""
-    patients = table.patients()
+    patients = table.patients
     return pl.DataFrame(
         {
-            patients.name: patients.gather(found.patient),
+            patients.name: chosen(patients, found.patient),
             "episode.ID": pl.Series(found.number),
             "episode.start": dates(start),
-            "end.episode.gap.days": numbers(np.floor(found.gap)),
-            "episode.duration": numbers(found.duration),
-            "episode.end": dates(end),
+            "end.episode.gap.days": counts(np.floor(found.gap)),
+            "episode.duration": counts(found.duration),
+            "episode.end": dates(np.floor(end)),
         }
     )

@@ -11,7 +11,7 @@ import polars as pl
 from analytics.adherence.gaps import gaps
 from analytics.commands.dispensings import dispensings
 from analytics.commands.options import add_table, add_windows, carry_over, plan
-from analytics.commands.tables import Refused, dates, numbers, write
+from analytics.commands.tables import Refused, counts, dates, write
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -39,9 +39,9 @@ def run(arguments: Namespace) -> int:
         from_followup_start=arguments.carryover_into,
     )
     added = {
-        "event.interval": numbers(found.interval),
-        "gap.days": numbers(found.gap),
-        ".CARRY.OVER.FROM.BEFORE": numbers(found.carried),
+        "event.interval": counts(found.interval),
+        "gap.days": counts(found.gap),
+        ".CARRY.OVER.FROM.BEFORE": counts(found.carried),
         ".FU.START.DATE": dates(windows.followup_start[found.patient]),
         ".FU.END.DATE": dates(windows.followup_end[found.patient]),
         ".OBS.START.DATE": dates(windows.start[found.patient]),
@@ -50,5 +50,5 @@ def run(arguments: Namespace) -> int:
     if taken := set(added) & set(table.rows.columns):
         raise Refused(f"{arguments.file}: has a column {min(taken)} already: rename it")
     rows = table.rows[pl.Series(found.place)]
-    write(iter([rows.with_columns(**added)]), arguments.output)
+    write([rows.with_columns(**added)], arguments.output)
     return 0

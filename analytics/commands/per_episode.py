@@ -34,5 +34,5 @@ def run(arguments: Namespace) -> int:
     )
     printed = rows(table, found.episodes, found.start, found.end)
     value = numbers(found.availability.value)
-    write(iter([printed.with_columns(CMA=value)]), arguments.output)
+    write([printed.with_columns(CMA=value)], arguments.output)
     return 0

@@ -6,7 +6,7 @@ CMA.
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 
 import polars as pl
 
@@ -20,7 +20,9 @@ from analytics.commands.options import (
     length,
     plan,
 )
-from analytics.commands.tables import Refused, dates, numbers, write
+from analytics.commands.tables import Refused, chosen, dates, numbers, write
+
+AT_ONCE = 16  # blocks of windows that are written together
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -42,14 +44,14 @@ def run(arguments: Namespace) -> int:
         raise Refused(str(why)) from why
     table = dispensings(arguments)
     windows = table.windows(plan(arguments))
-    patients = table.patients()
+    patients = table.patients
 
     def tables() -> Iterator[pl.DataFrame]:
         measure, carry = arguments.measure, carry_over(arguments)
         for part in sliding(table.events, windows, slide, measure, carry):
             available = part.availability
             columns = (
-                patients.gather(part.patient),
+                chosen(patients, part.patient),
                 pl.Series(part.number),
                 dates(available.start),
                 dates(available.end),
@@ -60,5 +62,11 @@ def run(arguments: Namespace) -> int:
     header = pl.DataFrame(
         schema=[patients.name, "window.ID", "window.start", "window.end", "CMA"]
     )
-    write(chain([header], tables()), arguments.output)
+    write(chain([header], _together(tables())), arguments.output)
     return 0
+
+
+def _together(tables: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Join small tables, so that each is worth the start of a writer."""
+    while some := list(islice(tables, AT_ONCE)):
+        yield pl.concat(some)

@@ -3,7 +3,7 @@
 import csv
 import os
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -54,7 +54,7 @@ def read(
     column is absent or a line cannot be read, and Refused where the file cannot.
     """
     try:
-        header = pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns
+        header = _header(path)
         for column in columns:
             if column not in header:
                 there = ", ".join(header)
@@ -65,10 +65,16 @@ def read(
         raise _unusable(path, why) from why
     except PolarsError as why:
         raise _ragged(path) or MalformedTable(path, str(why).splitlines()[0]) from why
-    nothing = rows.select(pl.all_horizontal(pl.all().is_null())).to_series()
-    if nothing.any() and int(nothing.sum()) == _empty_lines(path):
-        return rows.filter(~nothing)
+    if all(rows.null_count().row(0)):
+        nothing = rows.select(pl.all_horizontal(pl.all().is_null())).to_series()
+        if int(nothing.sum()) == _empty_lines(path):
+            return rows.filter(~nothing)
     return rows
+
+
+def _header(path: Path) -> list[str]:
+    """Return the names of columns as polars has them."""
+    return pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns
 
 
 def _parsed(path: Path, columns: list[str], numbers: Sequence[str]) -> pl.DataFrame:
@@ -79,7 +85,7 @@ def _parsed(path: Path, columns: list[str], numbers: Sequence[str]) -> pl.DataFr
             columns=columns,
             schema_overrides=types,
             infer_schema=False,
-            null_values=["", "NA"],
+            null_values="NA",
             glob=False,
         )
     except ComputeError:
@@ -156,7 +162,7 @@ def writing(path: Path | None) -> Generator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def write(tables: Iterator[pl.DataFrame], path: Path | None) -> None:
+def write(tables: Iterable[pl.DataFrame], path: Path | None) -> None:
     """Write tables of the same columns as one CSV, what is null as NA."""
     with writing(path) as file:
         for number, table in enumerate(tables):
@@ -164,16 +170,25 @@ def write(tables: Iterator[pl.DataFrame], path: Path | None) -> None:
 
 
 def numbers(values: NDArray[np.float64]) -> pl.Series:
-    """Return numbers as a column: NaN is missing, and all whole ones are integers."""
-    column = pl.Series(values, nan_to_null=True)
-    if not np.all((values == np.rint(values)) | np.isnan(values)):
-        return column
-    return column.cast(pl.Int64)
+    """Return numbers as a column; NaN is missing."""
+    return pl.Series(values, nan_to_null=True)
+
+
+def counts(values: NDArray[np.float64]) -> pl.Series:
+    """Return numbers of days as a column, as integers if all are whole."""
+    column = numbers(values)
+    whole = np.all((values == np.rint(values)) | np.isnan(values))
+    return column.cast(pl.Int64) if whole else column
 
 
 def dates(days: NDArray[np.float64]) -> pl.Series:
-    """Return the dates of day numbers; part of a day is left off."""
-    return pl.Series(np.floor(days).astype(np.int32)).cast(pl.Date)
+    """Return the dates of whole day numbers."""
+    return pl.Series(days.astype(np.int32)).cast(pl.Date)
+
+
+def chosen(values: pl.Series, rows: NDArray[np.int64]) -> pl.Series:
+    """Return the values in those rows."""
+    return values.gather(pl.Series(rows.astype(np.uint32)))
 
 
 def written(cell: Cell) -> str:

@@ -180,7 +180,7 @@ def test_supply_that_outlasts_the_window_leaves_cma8_undefined(
     )
 
     assert capsys.readouterr().out.splitlines()[1:] == [
-        "1,1,CMA7,NA,0,90,90",
+        "1,1.0,CMA7,NA,0,90,90",
         "1,NA,CMA8,oversupplied,0,NA,NA",
     ]
 
