@@ -91,10 +91,10 @@ class Availability:
 
     @property
     def value(self) -> NDArray[np.float64]:
-        known = self.reason == Reason.DEFINED
-        value = np.divide(
-            self.supplied, self.observed, where=known, out=np.full(len(known), nan)
-        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = self.supplied / self.observed
+        if self.reason.any():
+            value[self.reason != Reason.DEFINED] = nan
         if self.measure in (Cma.CMA3, Cma.CMA4):
             np.minimum(value, 1.0, out=value)
         return value
@@ -200,9 +200,10 @@ class FollowUp:
         day, until = self.events.day, self.chains.lasts_until
         following = next_days(self.events, begin=self.low, stop=self.high, end=self.end)
         interval = following - day
-        covered = np.minimum(following, until) - day
-        spread = np.zeros(len(day))
-        return np.divide(covered, interval, where=interval > 0, out=spread)
+        rate = np.minimum(following, until) - day
+        interval[interval == 0] = 1.0  # two events of a day: no time to spread it over
+        rate /= interval
+        return rate
 
     @cached_property
     def reach(self) -> Days:

@@ -4,7 +4,7 @@ Definitions of Dima and Dediu 2017, doi:10.1371/journal.pone.0174426, except tha
 change of dosage starts an episode where that is asked for; docs/adherence.md says more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -182,32 +182,24 @@ class PerEpisode:
 
 def per_episode(
     events: Dispensings, windows: Windows, rule: EpisodeRule, measure: Cma
-) -> PerEpisode:
-    """Return the measure over every episode that meets the observation window.
+) -> Iterator[PerEpisode]:
+    """Yield the measure over every episode that meets the observation window.
 
     Each episode is a follow-up window of its own, of its duration in whole days, and
     its part of the observation window is what is observed; so no supply is carried
     into an episode. Its events are those from its start until before its end, and on
     the last day of the follow-up. For CMA1 to CMA4, which know no carry-over, episodes
-    are found without it too.
+    are found without it too. Results come some patients at a time, in their order.
     """
     if measure in WITHOUT_CARRY_OVER:
         rule = replace(rule, carry_over=None)
     carry_over = rule.carry_over or CarryOver()
-    parts: list[PerEpisode] = []
     for begin, some, theirs in blocks(events, windows):
         found, own, observed = _observed(some, theirs, rule)
         available = cma(observed, own, [measure], carry_over)[measure]
         end = np.minimum(found.end, theirs.end[found.patient])
         found = found.moved(begin, int(events.first[begin]), windows)
-        parts.append(PerEpisode(found, own.start, end, available))
-    nothing = np.empty(0)
-    return PerEpisode(
-        Episodes.joined(rule, windows, [part.episodes for part in parts]),
-        np.concatenate([nothing, *(part.start for part in parts)]),
-        np.concatenate([nothing, *(part.end for part in parts)]),
-        Availability.joined(measure, carry_over, [part.availability for part in parts]),
-    )
+        yield PerEpisode(found, own.start, end, available)
 
 
 def _observed(

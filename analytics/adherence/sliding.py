@@ -140,7 +140,8 @@ def _places(
     row *= bins
 
     def places(limits: Days, side: Literal["left", "right"]) -> Index:
-        later = np.searchsorted(limits, np.arange(-1, longest + 1), side=side)
+        elapsed = np.arange(-1.0, longest + 1)
+        later = np.asarray(np.searchsorted(limits, elapsed, side=side), dtype=np.int64)
         seen = np.bincount(later[at] + row, minlength=len(whose) * bins)
         seen[0] += first[0]
         return seen.cumsum().reshape(len(whose), bins)[:, :-1].ravel()

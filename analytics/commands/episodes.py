@@ -21,6 +21,11 @@ from analytics.commands.options import (
 )
 from analytics.commands.tables import chosen, counts, dates, write
 
+COLUMNS = (
+    *("episode.ID", "episode.start", "end.episode.gap.days"),
+    *("episode.duration", "episode.end"),
+)
+
 
 def arguments(parser: ArgumentParser) -> None:
     add_table(parser)
@@ -32,7 +37,7 @@ def run(arguments: Namespace) -> int:
     table = events_of_episodes(arguments)
     windows = table.windows(plan(arguments))
     found = episodes(table.events, windows, episode_rule(arguments))
-    write([rows(table, found, found.start, found.end)], arguments.output)
+    write([rows(table.patients, found, found.start, found.end)], arguments.output)
     return 0
 
 
@@ -45,16 +50,14 @@ def events_of_episodes(arguments: Namespace) -> Table:
     )
 
 
-def rows(table: Table, found: Episodes, start: Days, end: Days) -> pl.DataFrame:
-    """Return a row an episode, from start to end."""
-    patients = table.patients
-    return pl.DataFrame(
-        {
-            patients.name: chosen(patients, found.patient),
-            "episode.ID": pl.Series(found.number),
-            "episode.start": dates(start),
-            "end.episode.gap.days": counts(np.floor(found.gap)),
-            "episode.duration": counts(found.duration),
-            "episode.end": dates(np.floor(end)),
-        }
+def rows(patients: pl.Series, found: Episodes, start: Days, end: Days) -> pl.DataFrame:
+    """Return a row an episode, from start to end, with the ids of all patients."""
+    columns = (
+        pl.Series(found.number),
+        dates(start),
+        counts(np.floor(found.gap)),
+        counts(found.duration),
+        dates(np.floor(end)),
     )
+    ids = {patients.name: chosen(patients, found.patient)}
+    return pl.DataFrame(ids | dict(zip(COLUMNS, columns, strict=True)))

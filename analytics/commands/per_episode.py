@@ -6,8 +6,10 @@ episode.duration and end.episode.gap.days are those of the whole episode.
 
 from argparse import ArgumentParser, Namespace
 
+import polars as pl
+
 from analytics.adherence.episodes import per_episode
-from analytics.commands.episodes import events_of_episodes, rows
+from analytics.commands.episodes import COLUMNS, events_of_episodes, rows
 from analytics.commands.options import (
     add_episodes,
     add_measure,
@@ -29,10 +31,14 @@ def arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     table = events_of_episodes(arguments)
     windows = table.windows(plan(arguments))
-    found = per_episode(
-        table.events, windows, episode_rule(arguments), arguments.measure
-    )
-    printed = rows(table, found.episodes, found.start, found.end)
-    value = numbers(found.availability.value)
-    write([printed.with_columns(CMA=value)], arguments.output)
+    rule, measure = episode_rule(arguments), arguments.measure
+    tables = [
+        rows(table.patients, part.episodes, part.start, part.end).with_columns(
+            CMA=numbers(part.availability.value)
+        )
+        for part in per_episode(table.events, windows, rule, measure)
+    ]
+    header = pl.DataFrame(schema=[table.patients.name, *COLUMNS, "CMA"])
+    whole = [pl.concat(tables, how="vertical_relaxed")] if tables else []
+    write([header, *whole], arguments.output)
     return 0

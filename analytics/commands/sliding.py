@@ -22,7 +22,7 @@ from analytics.commands.options import (
 )
 from analytics.commands.tables import Refused, chosen, dates, numbers, write
 
-AT_ONCE = 16  # blocks of windows that are written together
+AT_ONCE = 4  # blocks of windows that are written together
 
 
 def arguments(parser: ArgumentParser) -> None:

@@ -202,7 +202,7 @@ def test_a_measure_per_episode_is_its_definition(
     events = arrays(everybody)
     windows = plan.windows(events)
 
-    got = per_episode(events, windows, episode_rule(ends, carry), measure)
+    (got,) = per_episode(events, windows, episode_rule(ends, carry), measure)
 
     want = [
         (n, *row)
