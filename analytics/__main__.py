@@ -8,7 +8,15 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
-from analytics.commands import detect, electronic_monitoring
+from analytics.commands import (
+    cma,
+    detect,
+    electronic_monitoring,
+    episodes,
+    gaps,
+    per_episode,
+    sliding,
+)
 from analytics.commands.tables import Refused
 
 
@@ -23,6 +31,11 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Command] = {
+    "cma": cma,
+    "gaps": gaps,
+    "episodes": episodes,
+    "per-episode": per_episode,
+    "sliding": sliding,
     "electronic-monitoring": electronic_monitoring,
     "detect": detect,
 }
