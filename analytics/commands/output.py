@@ -2,12 +2,11 @@
 
 import csv
 import io
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analytics.commands.tables import Cell, Refused, written
+from analytics.commands.tables import Cell, writing, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +23,5 @@ def save(table: Table, path: Path | None) -> None:
     out = csv.writer(text, lineterminator="\n")
     out.writerow(table.columns)
     out.writerows([*map(written, row)] for row in table.rows)
-    if path is None:
-        sys.stdout.write(text.getvalue())
-        return
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text.getvalue())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise Refused(f"cannot write {path}: {error.strerror}") from error
+    with writing(path) as file:
+        file.write(text.getvalue().encode())

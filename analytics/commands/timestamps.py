@@ -10,12 +10,11 @@ from typing import TypeVar
 import polars as pl
 
 from analytics.adherence.dose_days import DayPeriod
-from analytics.commands.tables import MalformedTable, Refused, rows
+from analytics.commands.tables import MalformedTable, line_of, read, rows
 
 IDS = ("id", "PATIENT_ID", "PatientCode", "patient")
 DATES = ("date", "timestamp", "timestamps", "Date", "at", "occurred_at")
 STARTS, ENDS = ("start", "StartDate", "from"), ("end", "EndDate", "to")
-FIRST_LINE = 2  # the header is line 1
 
 T = TypeVar("T")
 
@@ -60,7 +59,7 @@ def read_openings(
 
     A time without an offset is of `zone`. Raises MalformedTable with line and column.
     """
-    table = _read(path)
+    table = read(path, (), everything=True)
     which = columns.find("id", IDS, table, path)
     name = columns.find("date", DATES, table, path)
     if name is None:
@@ -70,13 +69,15 @@ def read_openings(
         )
 
     def moment(text: str) -> datetime:
-        read = datetime.fromisoformat
-        at = datetime.strptime(text, date_format) if date_format else read(text)  # noqa: DTZ007
+        if date_format:
+            at = datetime.strptime(text, date_format)  # noqa: DTZ007 it may have no zone
+        else:
+            at = datetime.fromisoformat(text)
         return at if at.tzinfo else at.replace(tzinfo=zone)
 
     found: dict[str | None, list[datetime]] = {}
-    for line, row in enumerate(rows(table), FIRST_LINE):
-        at = _cell(moment, row[name], path, line, name, "a time")
+    for number, row in enumerate(rows(table)):
+        at = _cell(moment, row[name], path, number, name, "a time")
         found.setdefault(row[which] if which else None, []).append(at)
     return found
 
@@ -86,7 +87,7 @@ def read_spans(path: Path, *, columns: Columns) -> dict[str | None, list[DayPeri
 
     Of times the date counts. Under None stand those of a file without ids.
     """
-    table = _read(path)
+    table = read(path, (), everything=True)
     which = columns.find("id", IDS, table, path)
     start = columns.find("start", STARTS, table, path)
     end = columns.find("end", ENDS, table, path)
@@ -97,37 +98,29 @@ def read_spans(path: Path, *, columns: Columns) -> dict[str | None, list[DayPeri
         return datetime.fromisoformat(text).date()
 
     found: dict[str | None, list[DayPeriod]] = {}
-    for line, row in enumerate(rows(table), FIRST_LINE):
+    for number, row in enumerate(rows(table)):
         first, last = (
-            _cell(day, row[name], path, line, name, "a date") for name in (start, end)
+            _cell(day, row[name], path, number, name, "a date") for name in (start, end)
         )
         if last < first:
-            raise MalformedTable(
-                path, f"ends {last}, before it starts {first}", line=line, column=end
-            )
+            why = f"ends {last}, before it starts {first}"
+            line = line_of(path, number)
+            raise MalformedTable(path, why, line=line, column=end)
         whose = row[which] if which else None
         found.setdefault(whose, []).append(DayPeriod(first, last))
     return found
 
 
-def _read(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_csv(path, infer_schema=False)
-    except OSError as error:
-        raise Refused(f"cannot read {path}: {error.strerror or error}") from error
-    except pl.exceptions.PolarsError as error:
-        why = str(error).splitlines()[0]
-        raise MalformedTable(
-            path, f"no table of comma-separated values: {why}"
-        ) from error
-
-
 def _cell(
-    read: Callable[[str], T], text: str, path: Path, line: int, column: str, what: str
+    parse: Callable[[str], T],
+    text: str,
+    path: Path,
+    number: int,
+    column: str,
+    what: str,
 ) -> T:
     try:
-        return read(text)
+        return parse(text)
     except ValueError as error:
-        raise MalformedTable(
-            path, f"{text!r} is not {what}", line=line, column=column
-        ) from error
+        why, line = f"{text!r} is not {what}", line_of(path, number)
+        raise MalformedTable(path, why, line=line, column=column) from error

@@ -122,7 +122,7 @@ def test_twelve_hours_apart_is_two_periods_a_day(
         (
             ["date", "2026-03-02"],
             ["--non-monitored", "none.csv"],
-            "cannot read none.csv",
+            "none.csv: No such file",
         ),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     assert main(["electronic-monitoring", file, "-o", nowhere]) == 2
 
     assert rows(out)[0]["measure"] == "taking adherence, capped"
-    assert "cannot write" in capsys.readouterr().err
+    assert "No such file" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "times.csv"]
 
 
