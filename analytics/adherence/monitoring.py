@@ -202,18 +202,27 @@ def timing_by_window(record: Record) -> list[Measure]:
 
 
 def scheduled(record: Record) -> list[Scheduled[int]]:
-    """Return the timed doses due on known days, windows as `default_windows` has it."""
-    due: list[datetime] = []
-    for day in record.days:
-        for at in record.regimen.times if day.counts else ():
-            late = DAY if at < record.parameters.day_start else timedelta(0)
-            local = datetime.combine(day.day + late, at, record.zone)
-            due.append(local.astimezone(UTC))
+    """Return the timed doses due on known days, windows as `default_windows` has it.
+
+    An unknown day between two doses makes their windows no wider.
+    """
+    due = [
+        (_due(record, day.day, at), day.counts)
+        for day in record.days
+        for at in (record.regimen.times if day.expected else ())
+    ]
     due.sort()
+    windows = default_windows([at for at, _ in due])
     return [
         Scheduled(n, at, *window)
-        for n, (at, window) in enumerate(zip(due, default_windows(due), strict=True))
+        for n, ((at, known), window) in enumerate(zip(due, windows, strict=True))
+        if known
     ]
+
+
+def _due(record: Record, day: date, at: time) -> datetime:
+    late = DAY if at < record.parameters.day_start else timedelta(0)
+    return datetime.combine(day + late, at, record.zone).astimezone(UTC)
 
 
 def _dosing_periods(record: Record) -> list[Day]:

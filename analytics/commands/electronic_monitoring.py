@@ -98,11 +98,20 @@ def _records(arguments: Namespace) -> Records:
             arguments,
             raw,
             regimen,
-            [*spans.get(whose, ()), *(spans.get(None, ()) if whose else ())],
+            _away(spans, whose),
             how,
         )
         for whose, raw in sorted(openings.items(), key=lambda item: item[0] or "")
     }
+
+
+def _away(
+    spans: Mapping[str | None, Sequence[DayPeriod]], whose: str | None
+) -> list[DayPeriod]:
+    """Return the spans of a monitor: its own, those of its patient, and everybody's."""
+    patient = None if whose is None else whose.partition("/")[0]
+    owners = dict.fromkeys((whose, patient, None))
+    return [span for owner in owners for span in spans.get(owner, ())]
 
 
 def _record(

@@ -14,6 +14,8 @@ from analytics.commands.tables import MalformedTable, line_of, read, rows
 
 IDS = ("id", "PATIENT_ID", "PatientCode", "patient")
 DATES = ("date", "timestamp", "timestamps", "Date", "at", "occurred_at")
+MONITORS = ("monitor", "Monitor")
+ROLES = frozenset({"id", "monitor", "date", "start", "end"})
 STARTS, ENDS = ("start", "StartDate", "from"), ("end", "EndDate", "to")
 
 T = TypeVar("T")
@@ -21,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the columns are called: `--columns id=…,date=…,start=…,end=…`."""
+    """What the columns are called: `--columns id=…,monitor=…,date=…`."""
 
     names: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -31,7 +33,7 @@ class Columns:
         names: dict[str, str] = {}
         for part in filter(None, text.split(",")):
             role, equals, name = part.partition("=")
-            if not equals or role not in {"id", "date", "start", "end"}:
+            if not equals or role not in ROLES:
                 raise ArgumentTypeError(f"wants id=…,date=…,start=…, not {part!r}")
             names[role] = name
         return cls(names)
@@ -47,6 +49,15 @@ class Columns:
         there = [name for name in known if name in table.columns]
         return named or (there[0] if there else None)
 
+    def owner(
+        self, table: pl.DataFrame, path: Path
+    ) -> Callable[[Mapping[str, str]], str | None]:
+        """Return how a row names its patient, and the monitor if there are several."""
+        roles = (("id", IDS), ("monitor", MONITORS))
+        found = [self.find(role, known, table, path) for role, known in roles]
+        names = [name for name in found if name is not None]
+        return lambda row: "/".join(row[name] for name in names) if names else None
+
 
 def read_openings(
     path: Path,
@@ -57,10 +68,11 @@ def read_openings(
 ) -> dict[str | None, list[datetime]]:
     """Return each patient's openings, aware; one patient None without a column of ids.
 
-    A time without an offset is of `zone`. Raises MalformedTable with line and column.
+    Where a column names monitors, each is apart, as PATIENT/MONITOR. A time without an
+    offset is of `zone`. Raises MalformedTable with line and column.
     """
     table = read(path, (), everything=True)
-    which = columns.find("id", IDS, table, path)
+    whose = columns.owner(table, path)
     name = columns.find("date", DATES, table, path)
     if name is None:
         want = ", ".join(DATES)
@@ -78,7 +90,7 @@ def read_openings(
     found: dict[str | None, list[datetime]] = {}
     for number, row in enumerate(rows(table)):
         at = _cell(moment, row[name], path, number, name, "a time")
-        found.setdefault(row[which] if which else None, []).append(at)
+        found.setdefault(whose(row), []).append(at)
     return found
 
 
@@ -88,7 +100,7 @@ def read_spans(path: Path, *, columns: Columns) -> dict[str | None, list[DayPeri
     Of times the date counts. Under None stand those of a file without ids.
     """
     table = read(path, (), everything=True)
-    which = columns.find("id", IDS, table, path)
+    whose = columns.owner(table, path)
     start = columns.find("start", STARTS, table, path)
     end = columns.find("end", ENDS, table, path)
     if start is None or end is None:
@@ -106,8 +118,7 @@ def read_spans(path: Path, *, columns: Columns) -> dict[str | None, list[DayPeri
             why = f"ends {last}, before it starts {first}"
             line = line_of(path, number)
             raise MalformedTable(path, why, line=line, column=end)
-        whose = row[which] if which else None
-        found.setdefault(whose, []).append(DayPeriod(first, last))
+        found.setdefault(whose(row), []).append(DayPeriod(first, last))
     return found
 
 

@@ -73,6 +73,35 @@ def test_each_patient_has_rows_and_spans_of_their_own(
     ]
 
 
+def test_two_monitors_of_a_patient_are_apart_and_away_together(
+    printed: Printed, times: Times
+) -> None:
+    file = times(
+        "PatientCode,Monitor,Date",
+        *(f"a,X,2026-03-0{n}T08:00:00" for n in (2, 3, 6)),
+        *(f"a,Y,2026-03-0{n}T08:00:00" for n in (2, 6)),
+    )
+    spans = times(
+        "PatientCode,Monitor,StartDate,EndDate",
+        "a,Y,2026-03-03,2026-03-03",
+        name="away.csv",
+    )
+    everywhere = times("id,start,end", "a,2026-03-04,2026-03-05", name="all.csv")
+
+    own = printed(file, "--non-monitored", spans)
+    both = printed(file, "--non-monitored", everywhere)
+
+    def taking(table: list[dict[str, str]]) -> list[tuple[str, str]]:
+        return [
+            (row["id"], f"{row['numerator']}/{row['denominator']}")
+            for row in table
+            if row["measure"] == "taking adherence, capped"
+        ]
+
+    assert taking(own) == [("a/X", "3/5"), ("a/Y", "2/4")]
+    assert taking(both) == [("a/X", "3/3"), ("a/Y", "2/3")]
+
+
 def test_times_with_an_offset_are_placed_on_the_patients_day(
     printed: Printed, times: Times
 ) -> None:
