@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95
-LAGS = 7  # days over which missed doses hang together
+MOST_ALIKE = 0.95  # a higher correlation of a day with the next is not believed
 BLOCK = 7
 DRAWS = 999
 
@@ -73,8 +73,8 @@ def share(
     interval on the effective number.
 
     A missed dose makes the next one likelier to be missed, so days are no independent
-    draws: the number is divided by how much larger the variance is that Newey and West
-    find with seven lags than the binomial one (doi:10.2307/1913610), if it is larger.
+    draws: the number is divided by how much larger their variance is than the binomial
+    one, by the correlation of a day with the next.
     """
     k, n = np.array(taken, dtype=float), np.array(asked, dtype=float)
     hits, of = float(k.sum()), float(n.sum())
@@ -187,16 +187,20 @@ def _places(length: int, block: int, draws: int, seed: int) -> NDArray[np.intp]:
 
 
 def _design_effect(k: Floats, n: Floats) -> float:
-    """Return how much the variance exceeds the binomial one, at least 1."""
+    """Return how much the variance exceeds the binomial one, at least 1.
+
+    The variance of single days against it, times (1 + r)/(1 - r), r the correlation of
+    a day with the next, freed of its bias (Marriott and Pope 1954).
+    """
     p = k.sum() / n.sum()
     binomial = p * (1 - p) * n.sum()
-    if binomial <= 0:
+    if binomial <= 0 or len(k) < 2:
         return 1.0
     off = k - p * n
     variance = float(off @ off)
-    for lag in range(1, min(LAGS, len(off) - 1) + 1):
-        variance += 2 * (1 - lag / (LAGS + 1)) * float(off[lag:] @ off[:-lag])
-    return max(1.0, variance / binomial)
+    lagged = float(off[1:] @ off[:-1]) / variance
+    r = min(max(lagged + (1 + 3 * lagged) / len(off), 0.0), MOST_ALIKE)
+    return max(1.0, variance / binomial * (1 + r) / (1 - r))
 
 
 def finite(value: float) -> float | None:
