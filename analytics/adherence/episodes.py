@@ -187,9 +187,10 @@ def per_episode(
 
     Each episode is a follow-up window of its own, of its duration in whole days, and
     its part of the observation window is what is observed; so no supply is carried
-    into an episode. Its events are those from its start until before its end, and on
-    the last day of the follow-up. For CMA1 to CMA4, which know no carry-over, episodes
-    are found without it too. Results come some patients at a time, in their order.
+    into an episode. Its events are those from its start until before its end, and for a
+    patient's last one that goes on to the end of the follow-up on that day. For CMA1 to
+    CMA4, which know no carry-over, episodes are found without it too. Results come some
+    patients at a time, in their order.
     """
     if measure in WITHOUT_CARRY_OVER:
         rule = replace(rule, carry_over=None)
@@ -209,21 +210,26 @@ def _observed(
     found = _episodes(events, windows, rule)
     start = np.maximum(found.start, windows.start[found.patient])
     end = np.minimum(found.end, windows.end[found.patient])
+    open_end = found.end == windows.followup_end[found.patient]
+    open_end[:-1] &= found.patient[1:] != found.patient[:-1]  # a patient's last one
     kept = np.flatnonzero(start < end)
     found, start, end = found.taken(kept), start[kept], end[kept]
     followup_end = found.start + np.rint(found.duration)
     own_end = np.minimum(start + np.rint(end - start), followup_end)
     own = Windows(found.start, followup_end, start, own_end)
-    begin, stop = _by_date(events, found)
+    begin, stop = _by_date(events, found, open_end[kept])
     place, _ = expand(begin, stop)
     first = np.append(0, np.cumsum(stop - begin))
     return found, own, events.taken(place, first)
 
 
-def _by_date(events: Dispensings, found: Episodes) -> tuple[Index, Index]:
+def _by_date(
+    events: Dispensings, found: Episodes, open_end: Flags
+) -> tuple[Index, Index]:
     """Return the places of the events from each episode's start until before its end.
 
-    Of events of one day, those before an episode's own first one are its too.
+    Where the end is open, events on its day are of the episode, too. So are, of events
+    of the first day, those before its own first one.
     """
     begin, stop = found.first.copy(), found.stop.copy()
     low = events.first[found.patient]
@@ -232,7 +238,6 @@ def _by_date(events: Dispensings, found: Episodes) -> tuple[Index, Index]:
         if not more.any():
             break
         begin -= more
-    open_end = found.end == found.windows.followup_end[found.patient]
     while True:
         more = (events.day[stop - 1] >= found.end) & ~open_end
         if not more.any():

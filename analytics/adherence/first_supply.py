@@ -19,8 +19,8 @@ class Initiation:
     """The share of new patients supplied `within` that time of their prescription.
 
     `value` = `initiated` / (`initiated` + `not_initiated`), NaN if there is nobody,
-    with Wilson's 95 % interval. `unknown` are those who were not observed long enough, and
-    those supplied before, who are not new.
+    with Wilson's 95 % interval. `unknown` are those who were not observed long enough,
+    and those supplied before, who are not new.
     """
 
     within: Length

@@ -249,14 +249,16 @@ def per_episode(
     else:
         carry_of_episodes = carry
     found: list[tuple[int, Day, Day, Value]] = []
-    for n, one in enumerate(episodes(events, span, ends, carry_of_episodes), 1):
+    all_of_them = episodes(events, span, ends, carry_of_episodes)
+    for n, one in enumerate(all_of_them, 1):
         begin, end = max(one.start, span.os), min(one.end, span.oe)
         if begin >= end:
             continue
         own = [
             e
             for e in events
-            if one.start <= e.day < one.end or e.day == one.end == span.fe
+            if one.start <= e.day < one.end
+            or (n == len(all_of_them) and e.day == one.end == span.fe)
         ]
         fe = one.start + round(one.end - one.start)
         oe = min(fe, begin + round(end - begin))

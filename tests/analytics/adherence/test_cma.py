@@ -1,16 +1,18 @@
 """Values that say what they rest on, and windows of single cases."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from analytics.adherence.cma import Cma, Reason, cma
 from analytics.adherence.dispensing import CarryOver, Dispensings, Plan
-from analytics.adherence.episodes import EpisodeRule, episodes
+from analytics.adherence.episodes import EpisodeRule, episodes, per_episode
 from analytics.adherence.lengths import Length, Unit
 from analytics.adherence.sliding import Slide, sliding
 
 
-def one(*events: tuple[float, float], **columns: list[float]) -> Dispensings:
+def one(*events: tuple[float, float], **columns: Sequence[float]) -> Dispensings:
     """Return one patient's events as (day, supply)."""
     day, supply = np.array(events, dtype=float).T
     codes = columns.get("medication")
@@ -86,6 +88,16 @@ def test_an_appended_gap_lengthens_a_single_episode() -> None:
     found = episodes(events, windows, EpisodeRule(Length(20), append_gap=True))
 
     assert found.end.tolist() == [50]
+
+
+def test_a_supply_on_the_last_day_of_the_followup_is_of_the_episode_it_starts() -> None:
+    plan = Plan(followup_duration=Length(30), observation_duration=Length(30))
+    rule = EpisodeRule(Length(0), medication_change=True)
+
+    for codes, cma2 in (([1, 1], 60 / 30), ([1, 2], 30 / 30)):
+        events = one((0, 30), (30, 30), medication=codes)
+        (found,) = per_episode(events, plan.windows(events), rule, Cma.CMA2)
+        assert found.availability.value.tolist() == [cma2]
 
 
 @pytest.mark.parametrize(

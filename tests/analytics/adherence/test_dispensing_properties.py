@@ -1,6 +1,8 @@
 """The vectorised measures equal their definitions, patient by patient."""
 
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,21 @@ from tests.analytics.adherence import by_patient
 from tests.analytics.adherence.by_patient import Carry, EndsBy, Event, Span
 
 Patients = list[list[Event]]
+FEW = settings(max_examples=150, derandomize=True)
+MANY = settings(max_examples=5000)
+Test = Callable[[], None]
+LONG: dict[str, Test] = {}
+
+
+def drawn(*cases: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Test]:
+    """Run a test on a few cases that stay the same, and in a soak on many."""
+
+    def decorated(test: Callable[..., None]) -> Test:
+        LONG[test.__name__] = MANY(given(*cases)(test))
+        return FEW(given(*cases)(test))
+
+    return decorated
+
 
 supplies = st.one_of(
     st.integers(1, 120).map(Fraction),
@@ -85,8 +102,7 @@ def same(got: float, want: Fraction | int | None) -> None:
         assert got == pytest.approx(float(want), abs=1e-9)
 
 
-@settings(max_examples=200)
-@given(patients, plans(), carries)
+@drawn(patients, plans(), carries)
 def test_all_nine_measures_are_their_definitions(
     everybody: Patients, plan: Plan, carry: Carry
 ) -> None:
@@ -105,8 +121,7 @@ def test_all_nine_measures_are_their_definitions(
             assert available.events[n] == len(seen)
 
 
-@settings(max_examples=150)
-@given(patients, plans(), st.none() | carries, st.sampled_from(["into", "within"]))
+@drawn(patients, plans(), st.none() | carries, st.sampled_from(["into", "within"]))
 def test_gaps_are_their_definition(
     everybody: Patients, plan: Plan, carry: Carry | None, begun: str
 ) -> None:
@@ -172,8 +187,7 @@ exact_event = st.builds(
 exact_patients = st.lists(_of_one(exact_event), min_size=1, max_size=4)
 
 
-@settings(max_examples=150)
-@given(exact_patients, plans(), carries, endings())
+@drawn(exact_patients, plans(), carries, endings())
 def test_episodes_are_their_definition(
     everybody: Patients, plan: Plan, carry: Carry, ends: EndsBy
 ) -> None:
@@ -194,8 +208,7 @@ def test_episodes_are_their_definition(
     assert got.end == pytest.approx([float(one.end) for _, _, one in want])
 
 
-@settings(max_examples=150)
-@given(exact_patients, plans(), carries, endings(), st.sampled_from(list(Cma)))
+@drawn(exact_patients, plans(), carries, endings(), st.sampled_from(list(Cma)))
 def test_a_measure_per_episode_is_its_definition(
     everybody: Patients, plan: Plan, carry: Carry, ends: EndsBy, measure: Cma
 ) -> None:
@@ -217,8 +230,7 @@ def test_a_measure_per_episode_is_its_definition(
         same(value, row[4])
 
 
-@settings(max_examples=150)
-@given(
+@drawn(
     patients,
     plans(),
     carries,
@@ -266,8 +278,7 @@ def test_sliding_windows_are_their_definition(
         same(value, row[4])
 
 
-@settings(max_examples=300)
-@given(
+@drawn(
     st.integers(-20_000, 40_000),
     st.floats(-40, 40),
     st.sampled_from([unit for unit in Unit if unit is not Unit.PERCENT]),
@@ -288,3 +299,9 @@ def test_an_observation_outside_of_its_followup_is_refused() -> None:
     with pytest.raises(OutsideFollowUp) as refused:
         plan.windows(events)
     assert refused.value.place == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("definition", LONG)
+def test_definitions_hold_in_many_cases(definition: str) -> None:
+    LONG[definition]()
