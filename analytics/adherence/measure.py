@@ -198,6 +198,8 @@ def _design_effect(k: Floats, n: Floats) -> float:
         return 1.0
     off = k - p * n
     variance = float(off @ off)
+    if variance == 0:  # every day like any other: one of two, always
+        return 1.0
     lagged = float(off[1:] @ off[:-1]) / variance
     r = min(max(lagged + (1 + 3 * lagged) / len(off), 0.0), MOST_ALIKE)
     return max(1.0, variance / binomial * (1 + r) / (1 - r))

@@ -41,6 +41,14 @@ def test_a_share_is_exact_and_inside_its_interval(hits: list[int]) -> None:
     assert 0 <= got.interval.low <= got.value <= got.interval.high <= 1
 
 
+def test_days_that_are_all_alike_are_so_many_doses() -> None:
+    got = share("x", [1] * 6, [2] * 6)
+
+    assert got.value == 0.5
+    assert got.interval is not None
+    assert got.interval.method == "Wilson, effective n 12.0"
+
+
 def test_nothing_that_counts_gives_no_figure_and_no_interval() -> None:
     for got in (share("x", [], []), ratio("x", [], []), share("x", [0], [0])):
         assert (got.value, got.interval, got.denominator) == (None, None, 0)
