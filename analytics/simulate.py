@@ -4,7 +4,8 @@ Once daily the model reproduces what it was calibrated to (BMJ 2008;336:1114, 4,
 people): about 10 % of doses omitted, 41-42 % of omissions single days, 43-44 % in runs
 of three or more, a holiday in a year for 47-49 %, half persistent after it. Agreement
 with those figures is calibration, not validation. The same seed gives the same person,
-and a longer schedule the same beginning (ADR 0022).
+and a longer schedule the same beginning (ADR 0022). `make bench` prints the calibration
+with its Monte-Carlo errors; docs/electronic-monitoring.md tells the model.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +24,10 @@ MISS_INTERCEPT, MISS_SLOPE = -3.4606, 2.2273  # logit of a miss after a taken do
 GO_ON_MISSING = (0.2403, 0.4322, 0.8312)  # after one, two, three or more
 HALF_LIFE_RATE = log(2) / 365 * 0.9699  # discontinuation a day for z = 0
 HAZARD_SLOPE = 0.5481
-# Twice daily has 13-26 points fewer adherent days (Saini 2009): this shift gives 17
+# Twice daily has 13-26 points fewer adherent days (Saini 2009): this shift gives 16
 SECOND_DOSE_SHIFT = 0.3
 WEEKEND_SHIFT = 0.2  # in logits, taken back over the week
-WHITE_COAT_DAYS, WHITE_COAT_FACTOR = 3, 0.7  # +3.0 points taken (Poleon 2022)
+WHITE_COAT_DAYS, WHITE_COAT_FACTOR = 3, 0.8  # +3.0 points taken (Poleon 2022)
 DAY_START = timedelta(hours=3)
 DAY = timedelta(days=1)
 
@@ -35,7 +36,13 @@ Kind = Literal["box", "injector", "wearable"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How somebody takes doses. `z` None: drawn; 0 is the median, 2 forgets a lot."""
+    """How somebody takes doses. `z` None: drawn; 0 is the median, 2 forgets a lot.
+
+    `visits` are days on which a clinician is seen: the three before have fewer misses.
+    `weekend_shift` is in logits, taken back over the week. Doses lie about the habit's
+    hour with `timing_sd`, the same for all unless `timing_spread`; the habit walks away
+    from the due time by `drift_sd` a week, and no dose is taken `farthest` from due.
+    """
 
     z: float | None = None
     discontinues: bool = True
@@ -43,6 +50,7 @@ class Profile:
     zone: tzinfo = UTC
     weekend_shift: float = WEEKEND_SHIFT
     timing_sd: timedelta = timedelta(minutes=30)
+    timing_spread: float = 0.0  # SD of the logarithm of each person's own timing SD
     drift_sd: timedelta = timedelta(minutes=8)  # of the habit's walk, a week
     farthest: timedelta = timedelta(hours=3, minutes=30)
 
@@ -83,13 +91,16 @@ def behaviour(
     )
     drawn, patience = traits.standard_normal(), traits.standard_exponential()
     z = drawn if profile.z is None else profile.z
-    ends = due_times[0] + _engaged(z, patience, profile)
+    ends = due_times[0] + timedelta(days=engaged_days(z, patience, profile))
     count = len(due_times)
     luck = chances.random(count)
-    error = errors.standard_normal(count) * profile.timing_sd.total_seconds()
+    sd = profile.timing_sd.total_seconds()
+    if profile.timing_spread:
+        sd *= exp(profile.timing_spread * traits.standard_normal())
+    error = errors.standard_normal(count) * sd
     habit = _habit(due_times, walks, profile)
     places, doses_a_day = _places(due_times, profile.zone)
-    coats = _before_visits(profile.visits)
+    coats = before_visits(profile.visits)
     runs: dict[int, int] = {}
     taken: list[datetime] = []
     farthest = profile.farthest.total_seconds()
@@ -98,7 +109,7 @@ def behaviour(
             break
         place = places[n]
         day = (due.astimezone(profile.zone) - DAY_START).date()
-        chance = _miss(runs.get(place, 0), z, _shift(day, profile, doses_a_day))
+        chance = _miss(runs.get(place, 0), z, shift(day, profile, doses_a_day))
         if luck[n] < (chance * WHITE_COAT_FACTOR if day in coats else chance):
             runs[place] = runs.get(place, 0) + 1
             continue
@@ -184,11 +195,11 @@ def _handling(
     return lid
 
 
-def _engaged(z: float, patience: float, profile: Profile) -> timedelta:
+def engaged_days(z: float, patience: float, profile: Profile) -> float:
+    """Return days from the first dose due until somebody stops for good."""
     if not profile.discontinues:
-        return timedelta(days=36500)
-    days = patience / (HALF_LIFE_RATE * exp(HAZARD_SLOPE * z))
-    return timedelta(days=min(days, 36500))
+        return 36500.0
+    return min(patience / (HALF_LIFE_RATE * exp(HAZARD_SLOPE * z)), 36500.0)
 
 
 def _places(due_times: Sequence[datetime], zone: tzinfo) -> tuple[list[int], int]:
@@ -213,14 +224,16 @@ def _habit(
     return [float(walk[week]) for week in weeks]
 
 
-def _before_visits(visits: Iterable[date]) -> set[date]:
+def before_visits(visits: Iterable[date]) -> set[date]:
+    """Return the days on which the white coat is already in mind."""
     return {v - n * DAY for v in visits for n in range(1, WHITE_COAT_DAYS + 1)}
 
 
-def _shift(day: date, profile: Profile, doses_a_day: int) -> float:
+def shift(day: date, profile: Profile, doses_a_day: int) -> float:
+    """Return what a day's weekday and number of doses add to the logit of a miss."""
     weekend = day.weekday() >= 5
-    shift = profile.weekend_shift * (1.0 if weekend else -0.4)
-    return shift + SECOND_DOSE_SHIFT * min(1, doses_a_day - 1)
+    moved = profile.weekend_shift * (1.0 if weekend else -0.4)
+    return moved + SECOND_DOSE_SHIFT * min(1, doses_a_day - 1)
 
 
 def _miss(run: int, z: float, shift: float) -> float:

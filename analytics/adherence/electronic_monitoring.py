@@ -1,142 +1,27 @@
-"""Adherence by electronic monitoring, a dose-day at a time, named after ABC and EMERGE.
+"""Adherence by electronic monitoring, named after the ABC taxonomy and EMERGE.
 
-There is no agreed formula and no validated threshold (PMC7379515), so every measure
-carries its counts and its parameters. What was not monitored is unknown: it leaves
-the denominator and is never an omission.
+Every function takes days or doses of one patient in order and returns a `Measure`: the
+figure with its counts, parameters and interval. Unknown days are in no denominator.
 """
 
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta, tzinfo
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 
-DAY_START = time(3)
-DAY = timedelta(days=1)
+from analytics.adherence.dose_days import DAY, Day, DayPeriod
+from analytics.adherence.measure import Counts, Measure, event_count, ratio, share
+from analytics.records import Period
 
 
-class Rule(StrEnum):
-    """How a day on which no dose is expected counts."""
+def counts_of(days: Iterable[Day]) -> Counts:
+    """Return the doses taken on known days, how many are known, how many unknown.
 
-    DOSELOOP = "doseloop"  # it leaves the denominator
-    CLEANADH = "cleanadh"  # it is implemented, as CleanADH has it
-
-
-@dataclass(frozen=True, slots=True)
-class DayPeriod:
-    """Dose-days from `first_day` to `last_day`, both included."""
-
-    first_day: date
-    last_day: date
-
-
-@dataclass(frozen=True, slots=True)
-class RegimenPeriod:
-    """`expected` openings a day over a period.
-
-    With `on` and `off`, only on the first `on` days of every `on` + `off`, counted
-    from `first_day`.
+    A day of which it is known that no dose was due is neither.
     """
-
-    first_day: date
-    last_day: date
-    expected: int
-    on: int | None = None
-    off: int | None = None
-
-    def on_day(self, day: date) -> int:
-        """Return the openings expected on a day of this period."""
-        if self.on is None or self.off is None:
-            return self.expected
-        place = (day - self.first_day).days % (self.on + self.off)
-        return self.expected if place < self.on else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One dose-day; `expected` None: no regimen known; `implemented` None: unknown."""
-
-    day: date
-    recorded: int
-    added: int
-    corrected: int
-    expected: int | None
-    non_monitored: bool
-    implemented: bool | None
-
-    @property
-    def counts(self) -> bool:
-        """Whether the day has a known, positive number of expected doses."""
-        return not self.non_monitored and bool(self.expected)
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A share with what it was computed from; `value` is None where nothing counts."""
-
-    name: str
-    numerator: int
-    denominator: int
-    parameters: Mapping[str, float] = field(default_factory=dict[str, float])
-
-    @property
-    def value(self) -> float | None:
-        return self.numerator / self.denominator if self.denominator else None
-
-
-def dose_day(
-    at: datetime, zone: tzinfo | None = None, *, day_start: time = DAY_START
-) -> date:
-    """Return the local dose-day of an instant: before `day_start` it is yesterday's.
-
-    A naive `at` is local already; an aware one is converted to `zone`. Raises
-    ValueError for an aware one without a zone.
-    """
-    if at.tzinfo is not None:
-        if zone is None:
-            raise ValueError(f"need a zone to place {at.isoformat()} on a day")
-        at = at.astimezone(zone)
-    return at.date() if at.time() >= day_start else at.date() - DAY
-
-
-def implementation_by_day(
-    openings: Iterable[datetime],
-    regimen: Iterable[RegimenPeriod],
-    *,
-    first_day: date,
-    last_day: date,
-    added: Iterable[tuple[date, int]] = (),
-    non_monitored: Iterable[DayPeriod] = (),
-    zone: tzinfo | None = None,
-    day_start: time = DAY_START,
-    rule: Rule | str = Rule.DOSELOOP,
-) -> list[Day]:
-    """Return every dose-day from `first_day` to `last_day`, both included.
-
-    corrected = recorded + added (`added` is negative for an opening that was no dose,
-    and the sum is not capped: the table shows what was said). A day is implemented
-    when corrected >= expected. Where regimen periods overlap, the one that begins last
-    holds. `openings` are local and naive, or aware with `zone`. O(n log n).
-
-    Equals CleanADH's table by monitor with `rule` cleanadh (CleanADHdata, MIT).
-    """
-    rule = Rule(rule)
-    recorded = Counter(dose_day(at, zone, day_start=day_start) for at in openings)
-    corrections: Counter[date] = Counter()
-    for day, count in added:
-        corrections[day] += count
-    periods = sorted(regimen, key=lambda period: period.first_day)
-    blind = {day for period in non_monitored for day in _days(period)}
-    table: list[Day] = []
-    for day in _days(DayPeriod(first_day, last_day)):
-        corrected = recorded[day] + corrections[day]
-        expected, unseen = _expected(periods, day), day in blind
-        done = None if unseen else _implemented(corrected, expected, rule)
-        row = (recorded[day], corrections[day], corrected, expected, unseen, done)
-        table.append(Day(day, *row))
-    return table
+    days = list(days)
+    known = [day for day in days if day.counts]
+    unknown = sum(day.non_monitored or day.expected is None for day in days)
+    return Counts(sum(max(0, day.corrected) for day in known), len(known), unknown)
 
 
 def taking_adherence(days: Iterable[Day], *, capped: bool = True) -> Measure:
@@ -144,54 +29,120 @@ def taking_adherence(days: Iterable[Day], *, capped: bool = True) -> Measure:
 
     Uncapped it may exceed 1: report both.
     """
+    days = list(days)
     known = [day for day in days if day.counts]
     asked = [day.expected or 0 for day in known]
-    taken = [
-        max(0, min(day.corrected, limit) if capped else day.corrected)
-        for day, limit in zip(known, asked, strict=True)
-    ]
-    name = "taking adherence, capped" if capped else "taking adherence, raw"
-    return Measure(name, sum(taken), sum(asked))
+    taken = [max(0, day.corrected) for day in known]
+    if not capped:
+        name = "taking adherence, raw"
+        return ratio(name, taken, asked, counts=counts_of(days))
+    least = [min(pair) for pair in zip(taken, asked, strict=True)]
+    return share("taking adherence, capped", least, asked, counts=counts_of(days))
 
 
 def correct_dosing_days(days: Iterable[Day]) -> Measure:
     """Return the share of days with exactly the doses expected."""
-    known = [day for day in days if day.counts]
-    exact = sum(day.corrected == day.expected for day in known)
-    return Measure("correct dosing days", exact, len(known))
+    days = list(days)
+    exact = [int(day.corrected == day.expected) for day in days if day.counts]
+    ones = [1] * len(exact)
+    return share("correct dosing days", exact, ones, counts=counts_of(days))
+
+
+def dose_taken_days(days: Iterable[Day]) -> Measure:
+    """Return the share of days with at least the doses expected."""
+    days = list(days)
+    done = [int(day.corrected >= (day.expected or 0)) for day in days if day.counts]
+    return share("dose-taken days", done, [1] * len(done), counts=counts_of(days))
 
 
 def implementation(days: Iterable[Day]) -> Measure:
     """Return the share of implemented days among those that count by their rule."""
-    known = [day.implemented for day in days if day.implemented is not None]
-    return Measure("implementation", sum(known), len(known))
+    days = list(days)
+    done = [int(day.implemented) for day in days if day.implemented is not None]
+    return share("implementation", done, [1] * len(done), counts=counts_of(days))
+
+
+def doses_a_day(days: Iterable[Day]) -> Measure:
+    """Return the doses taken per known day on which any was due."""
+    days = list(days)
+    taken = [max(0, day.corrected) for day in days if day.counts]
+    ones = [1.0] * len(taken)
+    return ratio("doses a day", taken, ones, unit="1/d", counts=counts_of(days))
 
 
 def timing_adherence(
-    dts: Iterable[timedelta | None], *, within: timedelta, scheduled: int
+    dts: Iterable[timedelta | None],
+    *,
+    within: timedelta,
+    counts: Counts | None = None,
 ) -> Measure:
-    """Return the share of scheduled doses with an event `within` that time of due.
+    """Return the share of scheduled doses taken `within` that time of due.
 
-    `dts` are the matched pairs' event minus due (None: untimed, ignored); `scheduled`
-    counts the timed doses whose outcome is known, matched or missed.
+    `dts` holds one entry a timed dose whose outcome is known, in order: the matched
+    event minus due, None where it was missed.
     """
-    on_time = sum(dt is not None and abs(dt) <= within for dt in dts)
-    parameters = {"within_s": within.total_seconds()}
-    return Measure("timing adherence, window", on_time, scheduled, parameters)
+    near = [int(dt is not None and abs(dt) <= within) for dt in dts]
+    return share(
+        "timing adherence, window",
+        near,
+        [1] * len(near),
+        parameters={"within_s": within.total_seconds()},
+        counts=counts or Counts(len(near)),
+    )
 
 
 def interval_adherence(
-    taken: Sequence[datetime], *, interval: timedelta, share: float = 0.25
+    taken: Sequence[datetime],
+    *,
+    interval: timedelta,
+    within: float = 0.25,
+    unknown: Sequence[Period] = (),
+    counts: Counts | None = None,
 ) -> Measure:
-    """Return the share of intervals between doses within `share` of the prescribed.
+    """Return the share of intervals between doses within that share of the prescribed.
 
-    `taken` are aware instants of one known stretch, so that no interval spans a time
-    that was not monitored. The usual share of 0.25 is a convention, not a standard.
+    `taken` are aware instants; an interval that touches an `unknown` period is none.
+    The usual quarter is a convention, not a standard.
     """
-    gaps = [b - a for a, b in pairwise(sorted(taken))]
-    near = sum(abs(gap - interval) <= share * interval for gap in gaps)
-    parameters = {"interval_s": interval.total_seconds(), "share": share}
-    return Measure("timing adherence, intervals", near, len(gaps), parameters)
+    gaps = [until - start for start, until in known_gaps(taken, unknown)]
+    near = [int(abs(gap - interval) <= within * interval) for gap in gaps]
+    return share(
+        "timing adherence, intervals",
+        near,
+        [1] * len(near),
+        parameters={"interval_s": interval.total_seconds(), "within": within},
+        counts=counts or Counts(len(taken)),
+    )
+
+
+def known_gaps(
+    taken: Sequence[datetime], unknown: Sequence[Period] = ()
+) -> list[tuple[datetime, datetime]]:
+    """Return each dose with the next, where nothing between them is unknown."""
+    return [
+        (start, until)
+        for start, until in pairwise(sorted(taken))
+        if not any(period.overlaps(start, until) for period in unknown)
+    ]
+
+
+def longest_gap(
+    taken: Sequence[datetime],
+    *,
+    until: datetime | None = None,
+    unknown: Sequence[Period] = (),
+    counts: Counts | None = None,
+) -> Measure:
+    """Return the longest time in days from a dose to the next, or to `until`.
+
+    `until` is when monitoring ended: the last gap is open and at least so long. The
+    extreme of one record has no interval.
+    """
+    ends = [until] if until is not None and taken and until > max(taken) else []
+    gaps = [b - a for a, b in known_gaps([*taken, *ends], unknown)]
+    days = max(gaps) / DAY if gaps else None
+    told = counts or Counts(len(taken))
+    return Measure("longest gap", days, days or 0.0, 1.0, "d", {}, told)
 
 
 def drug_holidays(days: Iterable[Day], *, at_least: int = 3) -> list[DayPeriod]:
@@ -201,34 +152,45 @@ def drug_holidays(days: Iterable[Day], *, at_least: int = 3) -> list[DayPeriod]:
     ends it. Three or more: BMJ 2008;336:1114.
     """
     found: list[DayPeriod] = []
-    run: list[date] = []
+    run: list[Day] = []
     for day in sorted(days, key=lambda day: day.day):
         if day.counts and day.corrected <= 0:
-            run.append(day.day)
+            run.append(day)
         elif day.counts or day.non_monitored or day.expected is None:
             found += _holiday(run, at_least)
             run = []
     return found + _holiday(run, at_least)
 
 
-def _holiday(run: Sequence[date], at_least: int) -> list[DayPeriod]:
-    return [DayPeriod(run[0], run[-1])] if len(run) >= max(1, at_least) else []
+def holiday_count(days: Iterable[Day], *, at_least: int = 3) -> Measure:
+    """Return the number of drug holidays in the monitored days, its denominator."""
+    days = list(days)
+    found = drug_holidays(days, at_least=at_least)
+    told = {"at_least_d": float(at_least)}
+    return event_count(
+        "drug holidays", len(found), counts=counts_of(days), parameters=told
+    )
 
 
-def _days(period: DayPeriod) -> list[date]:
-    length = (period.last_day - period.first_day).days + 1
-    return [period.first_day + n * DAY for n in range(length)]
+def holiday_days(days: Iterable[Day], *, at_least: int = 3) -> Measure:
+    """Return the share of known days that lie in a drug holiday."""
+    days = list(days)
+    spans = drug_holidays(days, at_least=at_least)
+    inside = [
+        int(any(span.first_day <= day.day <= span.last_day for span in spans))
+        for day in days
+        if day.counts
+    ]
+    return share(
+        "days in drug holidays",
+        inside,
+        [1] * len(inside),
+        counts=counts_of(days),
+        parameters={"at_least_d": float(at_least)},
+    )
 
 
-def _expected(periods: Sequence[RegimenPeriod], day: date) -> int | None:
-    begun = bisect_right(periods, day, key=lambda period: period.first_day)
-    for period in reversed(periods[:begun]):
-        if day <= period.last_day:
-            return period.on_day(day)
-    return None
-
-
-def _implemented(corrected: int, expected: int | None, rule: Rule) -> bool | None:
-    if expected is None or (expected == 0 and rule == Rule.DOSELOOP):
-        return None
-    return corrected >= expected
+def _holiday(run: Sequence[Day], at_least: int) -> list[DayPeriod]:
+    if len(run) < max(1, at_least):
+        return []
+    return [DayPeriod(run[0].day, run[-1].day)]

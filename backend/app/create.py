@@ -24,9 +24,10 @@ from backend.outbox.routes import PATH as TWILIO_STATUS
 from backend.outbox.routes import router as messages
 from backend.people.readers import NotSignedIn
 from backend.people.routes import router as people
+from backend.reports.routes import router as adherence
 from backend.settings import settings
 
-ROUTERS = (health, people, ingest, vitals, feeds, messages)
+ROUTERS = (health, people, ingest, vitals, feeds, messages, adherence)
 
 
 def create_app() -> FastAPI:

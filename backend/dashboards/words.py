@@ -21,6 +21,7 @@ EVENT_LABELS = {
     "prime": "prime, no dose",
     "refill": "refill, no dose",
     "curiosity": "a look inside, no dose",
+    "pocket": "a dose that had been taken out earlier",
     "no_measurement": "amount unknown",
     "duplicate": "another record of a dose that counts",
     "extra": "extra",
@@ -42,6 +43,8 @@ OUTCOMES = {
 SEEN = {
     "patient_seen": "opened this page",
     "patient_list_seen": "saw the list of patients",
+    "adherence_seen": "read how doses were taken",
+    "adherence_list_seen": "read how doses were taken, of all their patients",
     "alert_seen": "opened an alert",
     "alert_list_seen": "saw the list of alerts",
     "messages_seen": "saw the messages",

@@ -61,7 +61,7 @@ def _implementation_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _implementation(asked: argparse.Namespace) -> int:
-    from analytics.adherence.electronic_monitoring import Rule
+    from analytics.adherence.dose_days import Rule
     from backend.clock import domain_now
     from backend.database import transaction
     from backend.database.sets import execute

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import RowMapping
 from sqlmodel import Session, col, select
 
-from analytics.adherence.electronic_monitoring import (
+from analytics.adherence.dose_days import (
     Day,
     DayPeriod,
     RegimenPeriod,

@@ -1,11 +1,9 @@
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from analytics.__main__ import main
-from tests.analytics.golden import rows
 
 
 def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> list[dict[str, str]]:
@@ -13,30 +11,25 @@ def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> list[dict[str, st
     return list(csv.DictReader(capsys.readouterr().out.splitlines()))
 
 
-@pytest.mark.golden
-def test_electronic_monitoring_prints_the_table_of_cleanadh(
-    golden: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+def test_a_study_without_its_regimens_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = str(golden("adherence/electronic_monitoring"))
-
-    got = printed(capsys, "electronic-monitoring", folder, "--rule", "cleanadh")
-
-    def key(row: dict[str, str]) -> tuple[str, ...]:
-        done = row["Implementation"]
-        counts = [row[name] for name in row if name.endswith("Openings")]
-        worth = "NA" if done in ("", "NA") else str(float(done))
-        return (*(row[n] for n in ("PatientCode", "Monitor", "Date")), *counts, worth)
-
-    want = rows(golden("adherence/electronic_monitoring/cleanadh_out_by_monitor.csv"))
-    assert len(got) == 3367
-    assert sorted(map(key, got)) == sorted(map(key, want))
-
-
-def test_a_study_without_its_regimens_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x_events.csv").write_text("PatientCode,Monitor,Date\n")
 
-    with pytest.raises(SystemExit, match=r"want one file \*_Regimen.csv"):
-        main(["electronic-monitoring", str(tmp_path)])
+    assert main(["electronic-monitoring", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "want one file *_Regimen.csv" in said
+    assert said.count("\n") == 1
+
+
+def test_a_wrong_option_is_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["detect", "file.csv", "--colour"])
+
+    assert left.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_detect_marks_the_second_day_of_a_change(

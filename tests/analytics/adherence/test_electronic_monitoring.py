@@ -1,100 +1,31 @@
-from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from analytics.adherence.dose_days import Day, DayPeriod
 from analytics.adherence.electronic_monitoring import (
-    Day,
-    DayPeriod,
-    RegimenPeriod,
     correct_dosing_days,
-    dose_day,
+    counts_of,
+    dose_taken_days,
+    doses_a_day,
     drug_holidays,
+    holiday_count,
+    holiday_days,
     implementation,
-    implementation_by_day,
     interval_adherence,
+    longest_gap,
     taking_adherence,
     timing_adherence,
 )
-from tests.analytics.golden import rows
+from analytics.adherence.measure import Counts, Measure
+from analytics.records import Period
+from tests.analytics.adherence.test_dose_days import a_day, day
 
-MON = date(2026, 3, 2)
-ZURICH = ZoneInfo("Europe/Zurich")
+START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-def day(n: int) -> date:
-    return MON + timedelta(days=n)
-
-
-def a_day(n: int, taken: int, expected: int | None = 1, *, unseen: bool = False) -> Day:
-    return Day(day(n), taken, 0, taken, expected, unseen, None)
-
-
-@pytest.mark.parametrize(
-    ("at", "zone", "expected"),
-    [
-        (datetime(2026, 3, 3, 2, 59), None, MON),  # noqa: DTZ001 local by contract
-        (datetime(2026, 3, 3, 3, 0), None, day(1)),  # noqa: DTZ001
-        (datetime(2026, 3, 3, 1, 59, tzinfo=UTC), ZURICH, MON),
-        (datetime(2026, 3, 3, 2, 0, tzinfo=UTC), ZURICH, day(1)),
-        # the night the clocks go forward: 01:00 UTC is 03:00 local
-        (datetime(2026, 3, 29, 1, 0, tzinfo=UTC), ZURICH, date(2026, 3, 29)),
-        (datetime(2026, 3, 29, 0, 59, tzinfo=UTC), ZURICH, date(2026, 3, 28)),
-    ],
-)
-def test_the_dose_day_runs_from_three_to_three_local(
-    at: datetime, zone: ZoneInfo | None, expected: date
-) -> None:
-    assert dose_day(at, zone) == expected
-
-
-def test_an_aware_opening_needs_a_zone() -> None:
-    with pytest.raises(ValueError, match="need a zone"):
-        dose_day(datetime(2026, 3, 3, tzinfo=UTC))
-
-
-def test_cycles_are_counted_from_the_first_day_of_their_period() -> None:
-    regimen = [RegimenPeriod(day(0), day(9), 2, on=3, off=2)]
-
-    got = implementation_by_day([], regimen, first_day=day(0), last_day=day(10))
-
-    assert [d.expected for d in got] == [2, 2, 2, 0, 0, 2, 2, 2, 0, 0, None]
-
-
-def test_a_day_without_a_dose_counts_only_by_the_rule_of_cleanadh() -> None:
-    regimen = [RegimenPeriod(day(0), day(1), 0), RegimenPeriod(day(2), day(2), 1)]
-
-    def shares(rule: str) -> tuple[int, int]:
-        table = implementation_by_day(
-            [], regimen, first_day=day(0), last_day=day(2), rule=rule
-        )
-        got = implementation(table)
-        return got.numerator, got.denominator
-
-    assert shares("doseloop") == (0, 1)
-    assert shares("cleanadh") == (2, 3)
-
-
-def test_a_correction_adds_and_a_non_monitored_day_is_unknown() -> None:
-    got = implementation_by_day(
-        [datetime(2026, 3, 2, 8, tzinfo=UTC), datetime(2026, 3, 3, 8, tzinfo=UTC)],
-        [RegimenPeriod(day(0), day(9), 1)],
-        added=[(day(0), -1), (day(2), 1), (day(2), 1)],
-        non_monitored=[DayPeriod(day(1), day(1))],
-        zone=UTC,
-        first_day=day(0),
-        last_day=day(2),
-    )
-
-    assert [(d.recorded, d.added, d.corrected, d.implemented) for d in got] == [
-        (1, -1, 0, False),
-        (1, 0, 1, None),
-        (0, 2, 2, True),
-    ]
+DAY = timedelta(days=1)
 
 
 def test_measures_leave_out_what_is_unknown_or_not_asked() -> None:
@@ -127,7 +58,7 @@ def test_a_holiday_is_three_days_running_and_unknown_ends_it() -> None:
 
 
 def test_timing_counts_missed_doses_and_intervals_do_not() -> None:
-    timing = timing_adherence([HOUR, -2 * HOUR, None], within=HOUR, scheduled=4)
+    timing = timing_adherence([HOUR, -2 * HOUR, None, None], within=HOUR)
     taken = [
         datetime(2026, 3, 2, 8, tzinfo=UTC) + n * HOUR for n in (0, 24, 54.1, 78.1)
     ]
@@ -137,64 +68,114 @@ def test_timing_counts_missed_doses_and_intervals_do_not() -> None:
     assert (spread.numerator, spread.denominator) == (2, 3)
 
 
-@pytest.mark.golden
-def test_equals_cleanadh_on_every_monitor_day(golden: Callable[[str], Path]) -> None:
-    folder = "adherence/electronic_monitoring"
+ONE_PATIENT: list[Callable[[list[Day]], Measure]] = [
+    taking_adherence,
+    lambda days: taking_adherence(days, capped=False),
+    correct_dosing_days,
+    dose_taken_days,
+    doses_a_day,
+    implementation,
+    holiday_count,
+    holiday_days,
+]
+some_days = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from([0, 1, 2, None]), st.booleans()),
+    max_size=40,
+).map(lambda cells: [a_day(n, t, e, unseen=u) for n, (t, e, u) in enumerate(cells)])
 
-    def table(name: str) -> dict[tuple[str, str], list[dict[str, str]]]:
-        grouped: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-        for row in rows(golden(f"{folder}/cleanadh_{name}.csv")):
-            grouped[row["PatientCode"], row["Monitor"]].append(row)
-        return grouped
 
-    def dates(row: dict[str, str]) -> tuple[date, date]:
-        start, end = row["StartDate"], row["EndDate"]
-        return date.fromisoformat(start), date.fromisoformat(end)
+@given(some_days, st.sampled_from(ONE_PATIENT))
+def test_a_measure_carries_its_counts_and_an_interval_around_it(
+    days: list[Day], measure: Callable[[list[Day]], Measure]
+) -> None:
+    got = measure(days)
 
-    def days_or_none(text: str) -> int | None:
-        return int(float(text)) if text else None
+    assert got.counts == counts_of(days)
+    if got.value is None:
+        assert got.interval is None
+        return
+    assert got.interval is not None
+    assert got.interval.low <= got.value + 1e-12
+    assert got.value <= got.interval.high + 1e-12
 
-    events, regimens = table("events"), table("aux_Regimen")
-    added, unseen = table("aux_AddedOpenings"), table("aux_NonMonitoredPeriods")
-    got: dict[tuple[str, str, str], tuple[object, ...]] = {}
-    for monitor, [info] in table("aux_EMInfo").items():
-        first_day, last_day = dates(info)
-        for d in implementation_by_day(
-            [datetime.fromisoformat(row["Date"]) for row in events[monitor]],
-            [
-                RegimenPeriod(
-                    *dates(row),
-                    int(row["ExpectedOpenings"]),
-                    days_or_none(row["On"]),
-                    days_or_none(row["Off"]),
-                )
-                for row in regimens[monitor]
-            ],
-            added=[
-                (date.fromisoformat(row["Date"]), int(row["AddedOpenings"]))
-                for row in added[monitor]
-            ],
-            non_monitored=[DayPeriod(*dates(row)) for row in unseen[monitor]],
-            first_day=first_day,
-            last_day=last_day,
-            rule="cleanadh",
-        ):
-            done = "" if d.implemented is None else str(float(d.implemented))
-            counts = (d.recorded, d.added, d.corrected, d.expected)
-            got[*monitor, d.day.isoformat()] = (*counts, d.non_monitored, done)
 
-    want = {
-        (row["PatientCode"], row["Monitor"], row["Date"]): (
-            int(row["RecordedOpenings"]),
-            int(row["AddedOpenings"]),
-            int(row["CorrectedOpenings"]),
-            int(row["ExpectedOpenings"]),
-            row["NonMonitored"] == "True",
-            row["Implementation"],
-        )
-        for row in rows(golden(f"{folder}/cleanadh_out_by_monitor.csv"))
-    }
-    assert len(want) == 3367
-    assert sum(row[3] == 0 for row in want.values()) == 427
-    assert sum(bool(row[4]) for row in want.values()) == 65
-    assert got == want
+@given(some_days, st.sampled_from(ONE_PATIENT))
+def test_what_was_not_monitored_changes_no_figure(
+    days: list[Day], measure: Callable[[list[Day]], Measure]
+) -> None:
+    later = [a_day(100 + n, n, 1, unseen=True) for n in range(5)]
+
+    got, more = measure(days), measure([*days, *later])
+
+    assert (got.value, got.numerator) == (more.value, more.numerator)
+    assert more.counts.unknown_days == got.counts.unknown_days + 5
+
+
+@given(some_days)
+def test_capped_is_at_most_raw_and_correct_at_most_taken(days: list[Day]) -> None:
+    capped, raw = taking_adherence(days), taking_adherence(days, capped=False)
+    correct, taken = correct_dosing_days(days), dose_taken_days(days)
+
+    assert (capped.value or 0) <= min(1, raw.value or 0)
+    assert (correct.value or 0) <= (taken.value or 0)
+    assert capped.denominator == raw.denominator
+
+
+def test_the_interval_is_wider_where_misses_come_in_runs() -> None:
+    """Both took every other dose; one alternately, one by fortnights."""
+    single = [a_day(n, n % 2) for n in range(280)]
+    in_runs = [a_day(n, n // 14 % 2) for n in range(280)]
+
+    a, b = dose_taken_days(single), dose_taken_days(in_runs)
+
+    assert a.value == b.value == 0.5
+    assert a.interval
+    assert b.interval
+    assert a.interval.method == "Wilson, effective n 280.0"
+    assert b.interval.high - b.interval.low > 2 * (a.interval.high - a.interval.low)
+
+
+def test_holidays_are_counted_and_their_days_shared_out() -> None:
+    days = [a_day(n, int(c)) for n, c in enumerate("1000110010000")]
+
+    count, inside = holiday_count(days), holiday_days(days)
+
+    assert (count.value, count.denominator, inside.value) == (2, 13, 7 / 13)
+    assert count.parameters == {"at_least_d": 3.0}
+    assert holiday_count(days, at_least=4).value == 1
+    assert holiday_count([]).value is None
+
+
+def test_the_longest_gap_runs_to_the_end_and_over_nothing_unknown() -> None:
+    taken = [START, START + DAY, START + 4 * DAY, START + 10 * DAY]
+    away = [Period(START + 5 * DAY, START + 6 * DAY)]
+
+    assert longest_gap(taken).value == 6
+    assert longest_gap(taken, unknown=away).value == 3
+    assert longest_gap(taken, until=START + 17 * DAY, unknown=away).value == 7
+    assert longest_gap([START], until=START + DAY).value == 1
+    assert longest_gap([]).value is None
+
+
+def test_an_interval_over_an_unknown_time_is_none() -> None:
+    taken = [START + n * DAY for n in (0, 1, 3, 4)]
+    away = [Period(START + 1.5 * DAY, START + 2.5 * DAY)]
+
+    got = interval_adherence(taken, interval=DAY, unknown=away)
+
+    assert (got.value, got.denominator) == (1, 2)
+    assert got.parameters == {"interval_s": 86400.0, "within": 0.25}
+
+
+def test_days_on_which_nothing_was_due_are_neither_known_nor_unknown() -> None:
+    days = [a_day(0, 1), a_day(1, 0, 0), a_day(2, 1, None), a_day(3, 1, unseen=True)]
+
+    assert counts_of(days) == Counts(doses=1, monitored_days=1, unknown_days=2)
+
+
+def test_two_doses_on_one_day_do_not_make_up_for_a_missed_one_when_capped() -> None:
+    days = [a_day(0, 2), a_day(1, 0), a_day(2, 1)]
+
+    assert taking_adherence(days).value == 2 / 3
+    assert taking_adherence(days, capped=False).value == 1
+    assert doses_a_day(days).value == 1

@@ -1,0 +1,246 @@
+"""Treatment episodes: runs of supply without a gap longer than is permissible.
+
+Definitions of Dima and Dediu 2017, doi:10.1371/journal.pone.0174426, except that a
+change of dosage starts an episode where that is asked for; docs/adherence.md says more.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from analytics.adherence.cma import (
+    WITHOUT_CARRY_OVER,
+    Availability,
+    Cma,
+    cma,
+)
+from analytics.adherence.dispensing import (
+    CarryOver,
+    Dispensings,
+    Flags,
+    Index,
+    Windows,
+    blocks,
+    changed,
+    expand,
+)
+from analytics.adherence.gaps import chains, next_days
+from analytics.adherence.lengths import Days, Length, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRule:
+    """When an episode ends: after a gap longer than `permissible_gap`, or a change.
+
+    A gap in percent is one of the supply before it; one in months or years has 30 or
+    365 days. With `append_gap` an episode lasts through the gap after it, at most the
+    permissible one. `carry_over` None carries nothing.
+    """
+
+    permissible_gap: Length
+    medication_change: bool = False
+    dosage_change: bool = False
+    append_gap: bool = False
+    carry_over: CarryOver | None = field(default_factory=CarryOver)
+
+    def __post_init__(self) -> None:
+        if self.permissible_gap.amount < 0:
+            raise ValueError("the permissible gap cannot be negative")
+
+    def permissible(self, events: Dispensings) -> Days:
+        """Return the longest gap in days that may follow each event."""
+        if self.permissible_gap.unit is Unit.PERCENT:
+            return events.supply * self.permissible_gap.amount / 100
+        return np.full(len(events.day), self.permissible_gap.days())
+
+    def starts(self, events: Dispensings, gap: Days, permissible: Days) -> Flags:
+        """Return whether the event after each starts an episode."""
+        new = gap > permissible
+        if self.medication_change:
+            new[:-1] |= changed(events)
+        if self.dosage_change:
+            if events.daily_dose is None:
+                raise ValueError("to compare dosages, daily doses are needed")
+            new[:-1] |= events.daily_dose[:-1] != events.daily_dose[1:]
+        return new
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Episodes:
+    """Episodes by patient and start, numbered from 1, events at first..stop-1.
+
+    `gap` are the days without supply after the last event. An episode ends where its
+    supply does, before the gap, except a last one whose gap is permissible: it goes on
+    until the follow-up ends.
+    """
+
+    rule: EpisodeRule
+    windows: Windows
+    patient: Index
+    number: Index
+    first: Index
+    stop: Index
+    start: Days
+    duration: Days
+    gap: Days
+
+    @property
+    def end(self) -> Days:
+        return self.start + self.duration
+
+    def moved(self, patients: int, events: int, windows: Windows) -> "Episodes":
+        """Return them as of a table that has so many patients and events before."""
+        return replace(
+            self,
+            windows=windows,
+            patient=self.patient + patients,
+            first=self.first + events,
+            stop=self.stop + events,
+        )
+
+    @classmethod
+    def joined(
+        cls, rule: EpisodeRule, windows: Windows, parts: Sequence["Episodes"]
+    ) -> "Episodes":
+        """Return the episodes of some patients, and of others, as one."""
+        none, nothing = np.empty(0, np.int64), np.empty(0)
+        return cls(
+            rule,
+            windows,
+            np.concatenate([none, *(part.patient for part in parts)]),
+            np.concatenate([none, *(part.number for part in parts)]),
+            np.concatenate([none, *(part.first for part in parts)]),
+            np.concatenate([none, *(part.stop for part in parts)]),
+            np.concatenate([nothing, *(part.start for part in parts)]),
+            np.concatenate([nothing, *(part.duration for part in parts)]),
+            np.concatenate([nothing, *(part.gap for part in parts)]),
+        )
+
+    def taken(self, rows: Index) -> "Episodes":
+        """Return those episodes."""
+        return replace(
+            self,
+            patient=self.patient[rows],
+            number=self.number[rows],
+            first=self.first[rows],
+            stop=self.stop[rows],
+            start=self.start[rows],
+            duration=self.duration[rows],
+            gap=self.gap[rows],
+        )
+
+
+def episodes(events: Dispensings, windows: Windows, rule: EpisodeRule) -> Episodes:
+    """Return the treatment episodes within the follow-up window of every patient.
+
+    Raises ValueError where the rule needs classes or doses that the events lack.
+    """
+    parts = [
+        _episodes(some, theirs, rule).moved(begin, int(events.first[begin]), windows)
+        for begin, some, theirs in blocks(events, windows)
+    ]
+    return Episodes.joined(rule, windows, parts)
+
+
+def _episodes(events: Dispensings, windows: Windows, rule: EpisodeRule) -> Episodes:
+    low, high, _, _ = windows.places(events)
+    carried = chains(events, low, high, rule.carry_over)
+    following = next_days(events, begin=low, stop=high, end=windows.followup_end)
+    gap = np.maximum(following - carried.lasts_until, 0.0)
+    permissible = rule.permissible(events)
+    final = np.zeros(len(gap), dtype=np.bool_)
+    final[high[high > low] - 1] = True
+    place, patient = expand(low, high)
+    ends = (rule.starts(events, gap, permissible) | final)[place]
+    stop = place[ends] + 1
+    begins = np.append(np.ones(1, dtype=np.bool_), ends[:-1])[: len(ends)]
+    first, whose = place[begins], patient[begins]
+    gap, permissible = gap[stop - 1], permissible[stop - 1]
+    if rule.append_gap:
+        cut = np.maximum(gap - permissible, 0.0)
+    else:
+        cut = np.where(final[stop - 1] & (gap <= permissible), 0.0, gap)
+    start = events.day[first]
+    duration = following[stop - 1] - cut - start
+    number = np.arange(len(whose)) - np.searchsorted(whose, whose) + 1
+    return Episodes(rule, windows, whose, number, first, stop, start, duration, gap)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerEpisode:
+    """One measure over the part of every episode that is observed.
+
+    `start` and `end` are those of the part, `episodes` those that have one.
+    """
+
+    episodes: Episodes
+    start: Days
+    end: Days
+    availability: Availability
+
+
+def per_episode(
+    events: Dispensings, windows: Windows, rule: EpisodeRule, measure: Cma
+) -> Iterator[PerEpisode]:
+    """Yield the measure over every episode that meets the observation window.
+
+    Each episode is a follow-up window of its own, of its duration in whole days, and
+    its part of the observation window is what is observed; so no supply is carried
+    into an episode. Its events are those from its start until before its end, and for a
+    patient's last one that goes on to the end of the follow-up on that day. For CMA1 to
+    CMA4, which know no carry-over, episodes are found without it too. Results come some
+    patients at a time, in their order.
+    """
+    if measure in WITHOUT_CARRY_OVER:
+        rule = replace(rule, carry_over=None)
+    carry_over = rule.carry_over or CarryOver()
+    for begin, some, theirs in blocks(events, windows):
+        found, own, observed = _observed(some, theirs, rule)
+        available = cma(observed, own, [measure], carry_over)[measure]
+        end = np.minimum(found.end, theirs.end[found.patient])
+        found = found.moved(begin, int(events.first[begin]), windows)
+        yield PerEpisode(found, own.start, end, available)
+
+
+def _observed(
+    events: Dispensings, windows: Windows, rule: EpisodeRule
+) -> tuple[Episodes, Windows, Dispensings]:
+    """Return the episodes that are observed, their own windows, and their events."""
+    found = _episodes(events, windows, rule)
+    start = np.maximum(found.start, windows.start[found.patient])
+    end = np.minimum(found.end, windows.end[found.patient])
+    open_end = found.end == windows.followup_end[found.patient]
+    open_end[:-1] &= found.patient[1:] != found.patient[:-1]  # a patient's last one
+    kept = np.flatnonzero(start < end)
+    found, start, end = found.taken(kept), start[kept], end[kept]
+    followup_end = found.start + np.rint(found.duration)
+    own_end = np.minimum(start + np.rint(end - start), followup_end)
+    own = Windows(found.start, followup_end, start, own_end)
+    begin, stop = _by_date(events, found, open_end[kept])
+    place, _ = expand(begin, stop)
+    first = np.append(0, np.cumsum(stop - begin))
+    return found, own, events.taken(place, first)
+
+
+def _by_date(
+    events: Dispensings, found: Episodes, open_end: Flags
+) -> tuple[Index, Index]:
+    """Return the places of the events from each episode's start until before its end.
+
+    Where the end is open, events on its day are of the episode, too. So are, of events
+    of the first day, those before its own first one.
+    """
+    begin, stop = found.first.copy(), found.stop.copy()
+    low = events.first[found.patient]
+    while True:
+        more = (begin > low) & (events.day[begin - 1] == found.start)
+        if not more.any():
+            break
+        begin -= more
+    while True:
+        more = (events.day[stop - 1] >= found.end) & ~open_end
+        if not more.any():
+            break
+        stop -= more
+    return begin, stop

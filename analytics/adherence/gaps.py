@@ -1,0 +1,153 @@
+"""Supply carried from one dispensing to the next, and the gaps it leaves.
+
+For events in order with day d, supply u and carry-over c: the interval I is the time to
+the next event, or to the end of the window for the last; what is missing is
+g = I - u - c, the gap is max(0, g), and max(0, -g) is carried on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analytics.adherence.dispensing import (
+    CarryOver,
+    Dispensings,
+    Flags,
+    Index,
+    Ranks,
+    Windows,
+    expand,
+)
+from analytics.adherence.lengths import Days
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chains:
+    """Runs of events, one a patient, along which supply is carried.
+
+    For every event of first..stop-1: `carried` days came with it, its supply
+    `lasts_until` a day, and `missed` are the gap days since the chain's first event.
+    For the rows outside they mean nothing.
+    """
+
+    first: Index
+    stop: Index
+    carried: Days
+    lasts_until: Days
+    missed: Days
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Totals:
+    """What has come together at the last event of each chain, that event left out."""
+
+    supply: Days
+    missed: Days
+    carried: Days
+
+
+def chains(
+    events: Dispensings, first: Index, stop: Index, carry_over: CarryOver | None
+) -> Chains:
+    """Return what is carried along chains that share no event; None carries nothing."""
+    carried, missed = np.zeros(len(events.day)), np.zeros(len(events.day))
+    surplus = _surplus(events)
+    factor = carry_over.factor(events) if carry_over else None
+    into, gone = np.zeros(len(first)), np.zeros(len(first))
+    for at in Ranks(first, stop):
+        carry, total = into[: len(at)], gone[: len(at)]
+        left = surplus.take(at)
+        left += carry
+        total -= np.minimum(left, 0.0)
+        at += 1
+        missed[at] = total
+        if carry_over:
+            np.maximum(left, 0.0, out=carry)
+            if factor is not None:
+                carry *= factor[at - 1]
+            carried[at] = carry
+    return Chains(first, stop, carried, events.day + events.supply + carried, missed)
+
+
+def totals(
+    events: Dispensings, first: Index, stop: Index, carry_over: CarryOver
+) -> Totals:
+    """Return the totals of chains that may share events, each begun with no supply."""
+    surplus, factor = _surplus(events), carry_over.factor(events)
+    supply, missed, carried = np.zeros((3, len(first)))
+    ranks = Ranks(first, stop)
+    for at in ranks:
+        carry = carried[: len(at)]
+        left = surplus.take(at)
+        left += carry
+        supply[: len(at)] += events.supply.take(at)
+        missed[: len(at)] -= np.minimum(left, 0.0)
+        np.maximum(left, 0.0, out=carry)
+        if factor is not None:
+            carry *= factor[at]
+    return Totals(ranks.back(supply), ranks.back(missed), ranks.back(carried))
+
+
+def _surplus(events: Dispensings) -> Days:
+    return events.supply[:-1] - np.diff(events.day)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gaps:
+    """Every event of the follow-up windows, at `place`, with what follows it.
+
+    `interval`, `gap` and `carried` are days, NaN where not known: an interval outside
+    of the observation window, gap and carry-over of events that were left out.
+    """
+
+    windows: Windows
+    carry_over: CarryOver | None
+    place: Index
+    patient: Index
+    interval: Days
+    gap: Days
+    carried: Days
+
+
+def gaps(
+    events: Dispensings,
+    windows: Windows,
+    carry_over: CarryOver | None,
+    *,
+    from_followup_start: bool = False,
+) -> Gaps:
+    """Return intervals, gaps and carry-over of every event.
+
+    The events of the observation window count, and with `from_followup_start` those of
+    the follow-up before it, so that supply is carried into the window. With
+    `carry_over` None nothing is carried.
+    """
+    low, high, begin, stop = windows.places(events)
+    first = low if from_followup_start else begin
+    carried = chains(events, first, stop, carry_over)
+    following = next_days(events, begin=first, stop=stop, end=windows.end)
+    gap = np.maximum(0.0, following - carried.lasts_until)
+    place, patient = expand(low, high)
+    inside = _within(begin, stop, place, patient)
+    known = _within(first, stop, place, patient)
+    return Gaps(
+        windows,
+        carry_over,
+        place,
+        patient,
+        np.where(inside, (following - events.day)[place], np.nan),
+        np.where(known, gap[place], np.nan),
+        np.where(known, carried.carried[place], np.nan),
+    )
+
+
+def next_days(events: Dispensings, *, begin: Index, stop: Index, end: Days) -> Days:
+    """Return the day of the event after each, or the end for a chain's last."""
+    following = np.append(events.day[1:], np.nan)
+    some = stop > begin
+    following[stop[some] - 1] = end[some]
+    return following
+
+
+def _within(first: Index, stop: Index, place: Index, number: Index) -> Flags:
+    return (place >= first[number]) & (place < stop[number])

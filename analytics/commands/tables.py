@@ -1,0 +1,204 @@
+"""What all commands share: tables in, tables out, and errors in words for people."""
+
+import csv
+import os
+import sys
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from polars.exceptions import ComputeError, PolarsError
+
+Cell = str | int | float | bool | None
+
+
+class Refused(Exception):
+    """A command cannot do what was asked: what is wrong, where, and what to do."""
+
+
+class MalformedTable(Refused):
+    """A file does not hold what the command reads; `line` counts its header as 1."""
+
+    def __init__(
+        self,
+        path: Path,
+        why: str,
+        *,
+        line: int | None = None,
+        column: str | None = None,
+    ) -> None:
+        places = [
+            str(path),
+            *([f"line {line}"] if line is not None else []),
+            *([f"column {column}"] if column is not None else []),
+        ]
+        super().__init__(f"{', '.join(places)}: {why}")
+        self.path, self.line, self.column = path, line, column
+
+
+def read(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    numbers: Sequence[str] = (),
+    everything: bool = False,
+) -> pl.DataFrame:
+    """Return those columns of a CSV as strings, what is empty or NA as null.
+
+    With `everything` the others come too. Columns in `numbers` are numbers, unless one
+    of their cells is not. Empty lines are left out. Raises MalformedTable where a
+    column is absent or a line cannot be read, and Refused where the file cannot.
+    """
+    try:
+        header = _header(path)
+        for column in columns:
+            if column not in header:
+                there = ", ".join(header)
+                raise MalformedTable(path, f"no column {column}; there are {there}")
+        wanted = header if everything else list(dict.fromkeys(columns))
+        rows = _parsed(path, wanted, numbers)
+    except OSError as why:
+        raise _unusable(path, why) from why
+    except PolarsError as why:
+        raise _ragged(path) or MalformedTable(path, str(why).splitlines()[0]) from why
+    if all(rows.null_count().row(0)):
+        nothing = rows.select(pl.all_horizontal(pl.all().is_null())).to_series()
+        if int(nothing.sum()) == _empty_lines(path):
+            return rows.filter(~nothing)
+    return rows
+
+
+def _header(path: Path) -> list[str]:
+    """Return the names of columns as polars has them."""
+    return pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns
+
+
+def _parsed(path: Path, columns: list[str], numbers: Sequence[str]) -> pl.DataFrame:
+    types = dict.fromkeys((name for name in columns if name in numbers), pl.Float64())
+    try:
+        return pl.read_csv(
+            path,
+            columns=columns,
+            schema_overrides=types,
+            infer_schema=False,
+            null_values="NA",
+            glob=False,
+        )
+    except ComputeError:
+        if not types:
+            raise
+        return _parsed(path, columns, ())
+
+
+def _unusable(path: Path | str, why: OSError) -> Refused:
+    """Return the system's words; polars repeats the path after them."""
+    return Refused(f"{path}: {why.strerror or str(why).partition(' (os error')[0]}")
+
+
+def line_of(path: Path, row: int) -> int:
+    """Return the line on which a row of data begins; quoted cells may hold lines."""
+    begins = 1
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file)
+        left = row + 1  # the header is a row too
+        for cells in lines:
+            if cells:
+                left -= 1
+            if left < 0:
+                return begins
+            begins = lines.line_num + 1
+    return begins
+
+
+def _empty_lines(path: Path) -> int:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return sum(not cells for cells in csv.reader(file))
+
+
+def _ragged(path: Path) -> MalformedTable | None:
+    """Return what is wrong with the first line that cannot be read, if any."""
+    line, width = 0, 0
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.reader(file)
+            for cells in lines:
+                line, width = lines.line_num, width or len(cells)
+                if len(cells) > width:
+                    why = f"{len(cells)} fields where the header has {width}"
+                    return MalformedTable(path, why, line=line)
+    except UnicodeDecodeError:
+        return MalformedTable(path, "not UTF-8: convert it first")
+    except csv.Error as why:
+        return MalformedTable(path, str(why), line=line + 1)
+    return None if width else MalformedTable(path, "empty: it needs a header")
+
+
+@contextmanager
+def writing(path: Path | None) -> Generator[BinaryIO]:
+    """Yield a file that takes the place of `path` when all is written, or stdout.
+
+    On an error nothing is left behind, and what was at `path` before stays.
+    """
+    if path is None:
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.flush()
+        except OSError as why:  # as when `head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise _unusable("standard output", why) from why
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+        part.replace(path)
+    except OSError as why:
+        raise _unusable(path, why) from why
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write(tables: Iterable[pl.DataFrame], path: Path | None) -> None:
+    """Write tables of the same columns as one CSV, what is null as NA."""
+    with writing(path) as file:
+        for number, table in enumerate(tables):
+            table.write_csv(file, include_header=number == 0, null_value="NA")
+
+
+def numbers(values: NDArray[np.float64]) -> pl.Series:
+    """Return numbers as a column; NaN is missing."""
+    return pl.Series(values, nan_to_null=True)
+
+
+def counts(values: NDArray[np.float64]) -> pl.Series:
+    """Return numbers of days as a column, as integers if all are whole."""
+    column = numbers(values)
+    whole = np.all((values == np.rint(values)) | np.isnan(values))
+    return column.cast(pl.Int64) if whole else column
+
+
+def dates(days: NDArray[np.float64]) -> pl.Series:
+    """Return the dates of whole day numbers."""
+    return pl.Series(days.astype(np.int32)).cast(pl.Date)
+
+
+def chosen(values: pl.Series, rows: NDArray[np.int64]) -> pl.Series:
+    """Return the values in those rows."""
+    return values.gather(pl.Series(rows.astype(np.uint32)))
+
+
+def written(cell: Cell) -> str:
+    """Return a cell as it is printed: `NA` if missing, 17 significant digits."""
+    if cell is None:
+        return "NA"
+    return f"{cell:.17g}" if isinstance(cell, float) else str(cell)
+
+
+def rows(table: pl.DataFrame) -> Iterator[Mapping[str, str]]:
+    """Yield the rows of a table of strings by column name, what is missing as ""."""
+    for row in table.iter_rows(named=True):
+        yield {name: value or "" for name, value in row.items()}

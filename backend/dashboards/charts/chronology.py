@@ -1,0 +1,190 @@
+"""The chronology plot: each opening at its day and clock time, 03:00 to 03:00."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+
+from analytics.adherence.dose_days import DayPeriod
+from analytics.adherence.electronic_monitoring import drug_holidays
+from analytics.adherence.monitoring import Record, scheduled
+from analytics.adherence.openings import Opening
+from analytics.records import Scheduled
+from backend.dashboards.charts import palette
+from backend.dashboards.charts.chart import NARROW, WIDE, Chart, Json, Spec, framed
+from backend.dashboards.charts.days import DAY, day_at, day_axis, told_day
+from backend.dashboards.charts.palette import COLOURS, SHAPES, DoseState
+
+
+def chronology(record: Record) -> Chart:
+    """Return the openings of one monitor by day and time of day.
+
+    Windows of timed doses are shaded, drug holidays marked along the lower edge, days
+    that were not monitored hatched. An opening that does not count is a cross.
+    """
+    holidays = drug_holidays(record.days, at_least=record.parameters.holiday)
+
+    def draw(width: int, ticks: int) -> Spec:
+        spec: Spec = {"height": 220, "layer": _layers(record, holidays, width, ticks)}
+        return framed(spec, width=width)
+
+    return Chart(
+        title="Openings by day and time of day",
+        summary=_summary(record, holidays),
+        wide=draw(WIDE, 10),
+        narrow=draw(NARROW, 4),
+        columns=("Day", "Openings that count", "Other openings"),
+        rows=tuple(_rows(record)),
+    )
+
+
+def _layers(
+    record: Record, holidays: Sequence[DayPeriod], width: int, ticks: int
+) -> list[Json]:
+    x = day_axis(record.first_day, record.last_day, ticks=ticks)
+    start = record.parameters.day_start.hour
+    hours: list[Json] = list(range(start, start + 25, 6))
+    y: Spec = {
+        "field": "hour",
+        "type": "quantitative",
+        "title": "Time of day",
+        "scale": {"domain": [start, start + 24], "reverse": True, "nice": False},
+        "axis": {
+            "values": hours,
+            "labelExpr": "format(datum.value % 24, '02d') + ':00'",
+        },
+    }
+    x2: Spec = {"field": "x2"}
+    rect: Spec = {"type": "rect", "aria": False}
+    windows: list[Json] = [*_bands(_window(record, dose) for dose in scheduled(record))]
+    unseen: list[Json] = [_span(span) for span in record.non_monitored]
+    lacking: list[Json] = [
+        {**_span(span), "hour": start + 23.4, "hour2": start + 24} for span in holidays
+    ]
+    marks: list[Json] = [
+        _mark(opening) for opening in record.openings if _shown(record, opening)
+    ]
+    days = max((record.last_day - record.first_day).days + 1, 1)
+    side = min(max(width / days, 5), 10)
+    both: Spec = {"x": x, "x2": x2, "y": y, "y2": {"field": "hour2"}}
+    return [
+        {
+            "data": {"values": unseen},
+            "mark": {**rect, "fill": "url(#hatch)"},
+            "encoding": {"x": x, "x2": x2},
+        },
+        {
+            "data": {"values": windows},
+            "mark": {**rect, "fill": palette.WINDOW},
+            "encoding": both,
+        },
+        {
+            "data": {"values": lacking},
+            "mark": {"type": "rect", "fill": COLOURS[DoseState.MISSED], "aria": True},
+            "encoding": {**both, "description": {"field": "told"}},
+        },
+        {
+            "data": {"values": marks},
+            "mark": {"type": "point", "filled": True, "opacity": 1}
+            | {"size": round(side * side)},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "color": {"field": "state", "legend": None, "scale": _scale(COLOURS)},
+                "shape": {"field": "state", "legend": None, "scale": _scale(SHAPES)},
+                "description": {"field": "told"},
+            },
+        },
+    ]
+
+
+def _scale(values: dict[DoseState, str]) -> Spec:
+    states = (DoseState.TAKEN, DoseState.NONE)
+    inks: list[Json] = [values[state] for state in states]
+    names: list[Json] = [state.value for state in states]
+    return {"domain": names, "range": inks}
+
+
+def _shown(record: Record, opening: Opening) -> bool:
+    return record.first_day <= opening.day <= record.last_day
+
+
+def _mark(opening: Opening) -> Spec:
+    state = DoseState.TAKEN if opening.kept else DoseState.NONE
+    reason = opening.excluded.name.lower().replace("_", " ")
+    why = "" if opening.kept else f", {reason}"
+    return {
+        "x": day_at(opening.day, 12),
+        "hour": _hour(opening.day, opening.local),
+        "state": state.value,
+        "told": f"{opening.local:%a %-d %b %H:%M}{why}",
+    }
+
+
+def _hour(day: date, local: datetime) -> float:
+    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 the patient's clock
+    return round((local - midnight) / timedelta(hours=1), 3)
+
+
+def _window(record: Record, dose: Scheduled[int]) -> Spec:
+    opens, closes = (
+        at.astimezone(record.zone).replace(tzinfo=None)
+        for at in (dose.window_from, dose.window_until)
+    )
+    start = record.parameters.day_start
+    middle = opens + (closes - opens) / 2
+    day = middle.date() if middle.time() >= start else middle.date() - DAY
+    first, last = start.hour, start.hour + 24
+    return {
+        "x": day_at(day),
+        "x2": day_at(day, 24),
+        "hour": max(first, _hour(day, opens)),
+        "hour2": min(last, _hour(day, closes)),
+    }
+
+
+def _bands(windows: Iterable[Spec]) -> list[Spec]:
+    """Return windows of the same hours on days that follow each other as one."""
+    bands: list[Spec] = []
+    for window in sorted(windows, key=lambda w: (str(w["hour"]), str(w["x"]))):
+        last = bands[-1] if bands else {}
+        same = all(last.get(name) == window[name] for name in ("hour", "hour2"))
+        if same and last.get("x2") == window["x"]:
+            last["x2"] = window["x2"]
+        else:
+            bands.append(window)
+    return bands
+
+
+def _span(span: DayPeriod) -> Spec:
+    days = (span.last_day - span.first_day).days + 1
+    told = f"{days} days without a dose from {told_day(span.first_day)}"
+    ends = {"x": day_at(span.first_day), "x2": day_at(span.last_day, 24)}
+    return {**ends, "told": told}
+
+
+def _summary(record: Record, holidays: Sequence[DayPeriod]) -> str:
+    unknown = sum(day.non_monitored for day in record.days)
+    first, last = record.first_day, record.last_day
+    told = [
+        f"From {first:%-d %B %Y} to {last:%-d %B %Y}: "
+        + _counted(len(record.taken), "opening that counts", "openings that count"),
+        _counted(len(holidays), "drug holiday", "drug holidays"),
+    ]
+    if unknown:
+        told.append(_counted(unknown, "day not monitored", "days not monitored"))
+    return ", ".join(told) + "."
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _rows(record: Record) -> Iterator[tuple[str, ...]]:
+    by_day: dict[date, tuple[list[str], list[str]]] = {}
+    for opening in record.openings:
+        if _shown(record, opening):
+            cells = by_day.setdefault(opening.day, ([], []))
+            cells[not opening.kept].append(f"{opening.local:%H:%M}")
+    for day in record.days:
+        kept, others = by_day.get(day.day, ([], []))
+        seen = "not monitored" if day.non_monitored else "none"
+        yield told_day(day.day), ", ".join(kept) or seen, ", ".join(others)
