@@ -97,7 +97,7 @@ def run(
     of vitals. It does not see what the driver raises, so a lost connection, a time-out
     or a deadlock is raised in its words here.
     """
-    raw = session.connection().connection.driver_connection
+    raw = session.connection().connection.dbapi_connection
     try:
         return cast("psycopg.Connection[tuple[Any, ...]]", raw).execute(
             cast("LiteralString", statement), asked

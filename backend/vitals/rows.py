@@ -74,7 +74,7 @@ def driver_cursor(
     float8[] and int8[] as numpy arrays. SQLAlchemy does not see what it
     raises, so a lost connection is raised in SQLAlchemy's words here.
     """
-    raw = session.connection().connection.driver_connection
+    raw = session.connection().connection.dbapi_connection
     connection = cast("psycopg.Connection[tuple[Any, ...]]", raw)
     try:
         with connection.cursor(name, binary=True) as cursor:
