@@ -1,4 +1,4 @@
-"""python -m device_bridge run | scan | decode | simulate | pair"""
+"""python -m device_bridge run | scan | check | decode | simulate | pair"""
 
 import argparse
 import asyncio
@@ -16,6 +16,7 @@ from bleak.backends.scanner import AdvertisementData
 
 from device_bridge import bridge
 from device_bridge.backend import Backend
+from device_bridge.check.run import check
 from device_bridge.errors import BadSettings, BridgeError, MalformedRecord
 from device_bridge.gatt.characteristics import READERS, read
 from device_bridge.profiles import profile_for
@@ -95,6 +96,21 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--transport", required=True, help="tcp-server:HOST:PORT")
     make.add_argument("--state", type=Path, required=True, help="the devices' memory")
     make.set_defaults(act=_simulate)
+
+    make = commands.add_parser(
+        "check",
+        help="try a device against the profile, requirement by requirement",
+        description="Tries every requirement of device_bridge/PROFILE.md. The device"
+        " must be ready to pair. Exit code 0: nothing failed, 1: something did.",
+    )
+    make.add_argument("device", help="its address, or the name it advertises")
+    make.add_argument("--json", action="store_true", help="one JSON object at the end")
+    make.add_argument(
+        "--changes",
+        action="store_true",
+        help="also delete stored records, and move its clock by a minute and back",
+    )
+    make.set_defaults(act=_check)
 
     make = commands.add_parser("pair", help="get a token for a pairing code")
     make.add_argument("code")
@@ -196,6 +212,14 @@ def _decoded_vector(item: dict[str, Any]) -> dict[str, Any]:
         return read(key, values, item.get("context") or {})
     except MalformedRecord as error:
         return {"error": error.why}
+
+
+def _check(options: argparse.Namespace) -> int:
+    settings = read_settings()
+    trying = check(
+        options.device, settings.hci, changes=options.changes, as_json=options.json
+    )
+    return asyncio.run(trying)
 
 
 def _pair(options: argparse.Namespace) -> int:
