@@ -15,7 +15,7 @@ from backend.dashboards.keyset import (
     understood,
     written,
 )
-from backend.dashboards.views import DeviceListPage, RegisteredDevice
+from backend.dashboards.views import DeviceListPage, RegisteredDevice, Replacement
 from backend.database.sets import fetch
 from backend.people.readers import Reader, only
 from backend.state.need import SILENT_AFTER
@@ -25,8 +25,9 @@ PATH = "/devices"
 LIST = """
 SELECT * FROM (
     SELECT d.device_id, d.kind, d.maker, d.model, d.serial, c.heard_until,
-        c.battery_percent, r.unassigned, r.quarantined,
-        r.unassigned + r.quarantined AS unused,
+        c.battery_percent, r.unassigned, r.quarantined, b.act_by, b.empty_early,
+        b.empty_late, r.unassigned + r.quarantined + CAST(b.act_by IS NOT NULL AS int)
+            AS unused,
         COALESCE(c.heard_until, 'epoch') AS heard_from,
         EXISTS (SELECT FROM assignment a WHERE a.device_id = d.device_id
             AND a.until IS NULL) AS assigned
@@ -36,6 +37,10 @@ SELECT * FROM (
             count(*) FILTER (WHERE status = 'quarantined') AS quarantined
         FROM device_record r WHERE r.device_id = d.device_id
           AND r.status <> 'used') r ON true
+    LEFT JOIN LATERAL (
+        SELECT act_by, empty_early, empty_late FROM device_replacement p
+        WHERE p.device_id = d.device_id AND p.state = 'proposed'
+        ORDER BY act_by LIMIT 1) b ON true
     WHERE d.clinic_id = :clinic AND d.retired_at IS NULL) l
 WHERE CAST(:id AS uuid) IS NULL OR (-unused, heard_from, serial, device_id)
     > (-CAST(:unused AS bigint), CAST(:heard_from AS timestamptz),
@@ -85,10 +90,19 @@ def _device(row: RowMapping, now: datetime) -> RegisteredDevice:
         kind=row["kind"],
         heard_until=heard,
         battery_percent=row["battery_percent"],
+        replace=_replacement(row),
         assigned=row["assigned"],
         unassigned=row["unassigned"],
         quarantined=row["quarantined"],
         silent=row["assigned"] and (heard is None or now - heard > SILENT_AFTER),
+    )
+
+
+def _replacement(row: RowMapping) -> Replacement | None:
+    if row["act_by"] is None:
+        return None
+    return Replacement(
+        row["device_id"], row["act_by"], row["empty_early"], row["empty_late"]
     )
 
 

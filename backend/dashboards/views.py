@@ -298,6 +298,16 @@ class OutboxPage:
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """A proposal, to be done by `act_by`: the battery may be empty soon after it."""
+
+    device_id: UUID
+    act_by: datetime
+    empty_early: datetime
+    empty_late: datetime | None
+
+
+@dataclass(frozen=True)
 class RegisteredDevice:
     """A device as an operator sees it, with its records that nobody could use."""
 
@@ -306,6 +316,7 @@ class RegisteredDevice:
     kind: str
     heard_until: datetime | None
     battery_percent: int | None
+    replace: Replacement | None
     assigned: bool
     unassigned: int
     quarantined: int

@@ -143,7 +143,9 @@ def _finding(requirement: Requirement, verdict: Verdict, why: str) -> Finding:
 
 
 @asynccontextmanager
-async def found(name: str, hci: str, *, changes: bool) -> AsyncGenerator[Box]:
+async def found(
+    name: str, hci: str, *, changes: bool, within: float = HEARD_WITHIN
+) -> AsyncGenerator[Box]:
     """Yield the device of an address or advertised name.
 
     Raises LostPeripheral when it is not heard, LostRadio or BleakError without a radio.
@@ -151,7 +153,7 @@ async def found(name: str, hci: str, *, changes: bool) -> AsyncGenerator[Box]:
     """
     if not hci:
         async with system_bluetooth():
-            box = await _heard(name, None, changes=changes)
+            box = await _heard(name, None, within, changes=changes)
             yield box
             if box.fresh:
                 await box.forget()
@@ -160,13 +162,15 @@ async def found(name: str, hci: str, *, changes: bool) -> AsyncGenerator[Box]:
         bonds = BondStore(Path(folder) / "bonds.sqlite")
         radio = await open_radio(hci, bonds)
         try:
-            yield await _heard(name, radio, changes=changes)
+            yield await _heard(name, radio, within, changes=changes)
         finally:
             await radio.close()
             bonds.close()
 
 
-async def _heard(name: str, radio: Radio | None, *, changes: bool) -> Box:
+async def _heard(
+    name: str, radio: Radio | None, within: float, *, changes: bool
+) -> Box:
     heard: asyncio.Queue[tuple[BLEDevice, AdvertisementData]] = asyncio.Queue()
 
     def hear(device: BLEDevice, advertised: AdvertisementData) -> None:
@@ -181,11 +185,11 @@ async def _heard(name: str, radio: Radio | None, *, changes: bool) -> Box:
     try:
         async with (
             BleakScanner(hear, scanning_mode=mode, backend=scanner),
-            asyncio.timeout(HEARD_WITHIN),
+            asyncio.timeout(within),
         ):
             device, advertised = await heard.get()
     except TimeoutError:
-        raise LostPeripheral(name, f"not heard within {HEARD_WITHIN:g} s") from None
+        raise LostPeripheral(name, f"not heard within {within:g} s") from None
     client = None if radio is None else client_on(radio)
     fresh = radio is not None or _unknown(device)
     return Box(device, advertised, client, radio, changes, fresh=fresh)

@@ -120,8 +120,11 @@ def test_the_command_tells_in_json_and_by_its_exit_code(
 
 def test_a_device_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     async def checked() -> None:
-        async with boxes([], 0, tmp_path) as hci:
-            await check("F0:00:00:00:00:01", hci, changes=False, as_json=False)
+        async with (
+            boxes([], 0, tmp_path) as hci,
+            found("F0:00:00:00:00:01", hci, changes=False, within=0.2),
+        ):
+            pytest.fail("found what is not there")
 
     with pytest.raises(LostPeripheral, match="not heard within"):
         asyncio.run(checked())

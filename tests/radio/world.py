@@ -1,5 +1,6 @@
 """Virtual devices before an adapter of the kernel's, a backend behind the bridge."""
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
@@ -15,6 +16,7 @@ from device_bridge.virtual.air import Air, VirtualController
 from device_bridge.virtual.server import address_of
 from tests.device_bridge.stories import Json, World, devices_and_backend
 
+ATTEMPTS, LOOKS = 6, 24
 LOG = "/out/bridge.log"
 BONDS = Path("/var/lib/bluetooth")
 OWN = hci.Address("00:1B:DC:00:00:01", hci.Address.PUBLIC_DEVICE_ADDRESS)
@@ -36,12 +38,34 @@ class Adapter(VirtualController):
 
 @asynccontextmanager
 async def an_adapter(air: Air) -> AsyncGenerator[Adapter]:
-    """Plug an adapter into the kernel, and out at the end; it hears those on `air`."""
-    async with await open_transport("vhci") as transport:
-        plugged = Adapter("adapter", transport.source, transport.sink, air, OWN)
-        plugged.random_address = OWN
-        yield plugged
-        plugged.unplug()
+    """Plug an adapter into the kernel, and out at the end; it hears those on `air`.
+
+    The kernel drops one that does not answer within two seconds, which happens where
+    the processor is emulated and busy: then it is plugged in anew.
+    """
+    for _ in range(ATTEMPTS):
+        async with await open_transport("vhci") as transport:
+            plugged = Adapter("adapter", transport.source, transport.sink, air, OWN)
+            plugged.random_address = OWN
+            if await _taken():
+                yield plugged
+                plugged.unplug()
+                return
+            plugged.unplug()
+    raise TimeoutError("the kernel does not take the adapter")
+
+
+async def _taken() -> bool:
+    """Return whether BlueZ has the adapter, before long."""
+    for _ in range(LOOKS):
+        asked = await asyncio.create_subprocess_exec(
+            "bluetoothctl", "list", stdout=asyncio.subprocess.PIPE
+        )
+        told, _ = await asked.communicate()
+        if OWN.to_string(with_type_qualifier=False).encode() in told:
+            return True
+        await asyncio.sleep(0.5)
+    return False
 
 
 @asynccontextmanager

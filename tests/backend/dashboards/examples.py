@@ -39,6 +39,7 @@ from backend.dashboards.views import (
     PatientRow,
     Phase,
     RegisteredDevice,
+    Replacement,
     Step,
     StockRow,
     TodayPage,
@@ -287,6 +288,13 @@ def an_order(number: int, state: str, *moves: Choice) -> OrderRow:
     )
 
 
+def a_replacement() -> Replacement:
+    early, late = NOW + timedelta(days=12), NOW + timedelta(days=20)
+    return Replacement(
+        UUID(int=7), NOW + timedelta(days=5), empty_early=early, empty_late=late
+    )
+
+
 def a_shelf() -> tuple[RegisteredDevice, ...]:
     """Fifty devices: the first needs a look, the last was never heard."""
     return tuple(
@@ -296,6 +304,7 @@ def a_shelf() -> tuple[RegisteredDevice, ...]:
             kind="box",
             heard_until=None if n == 49 else NOW - timedelta(minutes=n),
             battery_percent=None if n == 49 else 90 - n,
+            replace=a_replacement() if n == 1 else None,
             assigned=n > 0,
             unassigned=3 if n == 0 else 0,
             quarantined=max(0, 2 - n),
