@@ -19,28 +19,12 @@ from device_bridge.backend import Backend
 from device_bridge.check.run import check
 from device_bridge.errors import BadSettings, BridgeError, MalformedRecord
 from device_bridge.gatt.characteristics import READERS, read
+from device_bridge.log import EventFormatter
+from device_bridge.metrics import measured
 from device_bridge.profiles import profile_for
 from device_bridge.radio.keys import BondStore
 from device_bridge.settings import Settings, read_settings, write_token
 from device_bridge.virtual.stage import simulate
-
-NOT_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-class EventFormatter(logging.Formatter):
-    """Writes an event and its fields as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return one line."""
-        line: dict[str, Any] = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-        }
-        line |= {k: v for k, v in vars(record).items() if k not in NOT_FIELDS}
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     handler = logging.StreamHandler()
     handler.setFormatter(EventFormatter())
+    handler.setLevel(options.log.upper())
     logging.basicConfig(level=options.log.upper(), handlers=[handler])
     # What bumble logs as an error it also raises; it is reported where it is caught.
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
@@ -137,7 +122,9 @@ def _until_stopped(work: Coroutine[Any, Any, None]) -> int:
 
 
 def _run(_options: argparse.Namespace) -> int:
-    return _until_stopped(bridge.run(read_settings()))
+    settings = read_settings()
+    with measured(settings.metrics_port, settings.spool):
+        return _until_stopped(bridge.run(settings))
 
 
 def _simulate(options: argparse.Namespace) -> int:

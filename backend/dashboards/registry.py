@@ -6,6 +6,11 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlmodel import Session
 
+from backend.dashboards.device_views import (
+    DeviceListPage,
+    RegisteredDevice,
+    Replacement,
+)
 from backend.dashboards.keyset import (
     USUAL,
     address,
@@ -15,7 +20,6 @@ from backend.dashboards.keyset import (
     understood,
     written,
 )
-from backend.dashboards.views import DeviceListPage, RegisteredDevice, Replacement
 from backend.database.sets import fetch
 from backend.people.readers import Reader, only
 from backend.state.need import SILENT_AFTER

@@ -14,6 +14,7 @@ from uuid import UUID
 from backend.dashboards.charts.chart import Chart
 from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.strip import StripDay
+from backend.dashboards.device_views import DeviceListPage
 from backend.dashboards.entrance import ErrorPage, SignInPage
 from backend.dashboards.frame import Link
 
@@ -291,47 +292,6 @@ class OutboxPage:
     rows: tuple[MessageRow, ...]
     filters: tuple[Link, ...] = ()
     demo: bool = False
-    next_href: str | None = None
-
-
-# ---------------------------------------------------------------- devices
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """A proposal, to be done by `act_by`: the battery may be empty soon after it."""
-
-    device_id: UUID
-    act_by: datetime
-    empty_early: datetime
-    empty_late: datetime | None
-
-
-@dataclass(frozen=True)
-class RegisteredDevice:
-    """A device as an operator sees it, with its records that nobody could use."""
-
-    name: str
-    serial: str
-    kind: str
-    heard_until: datetime | None
-    battery_percent: int | None
-    replace: Replacement | None
-    assigned: bool
-    unassigned: int
-    quarantined: int
-    silent: bool
-
-
-@dataclass(frozen=True)
-class DeviceListPage:
-    """A clinic's devices, what needs a look in front."""
-
-    template: ClassVar[str] = "devices.html"
-    section: ClassVar[str] = "/devices"
-
-    rows: tuple[RegisteredDevice, ...]
-    first_href: str | None = None
     next_href: str | None = None
 
 

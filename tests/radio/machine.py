@@ -138,7 +138,11 @@ def _initrd(kernel: Kernel, path: Path) -> Path:
             _copy_module(module, root / module.relative_to(kernel.root))
         for name in ("modules.builtin", "modules.order"):
             shutil.copy(kernel.modules / name, root / "lib/modules" / kernel.version)
-        subprocess.run(["depmod", "-b", root, kernel.version], check=True)
+        subprocess.run(
+            ["depmod", "-b", root, kernel.version],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
         init = (HERE / "init.sh").read_text().replace("@MODULES@", " ".join(MODULES))
         (root / "init").write_text(init)
         (root / "init").chmod(0o755)

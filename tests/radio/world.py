@@ -11,7 +11,7 @@ from pathlib import Path
 from bumble import hci
 from bumble.transport import open_transport
 
-from device_bridge.__main__ import EventFormatter
+from device_bridge.log import EventFormatter
 from device_bridge.virtual.air import Air, VirtualController
 from device_bridge.virtual.server import address_of
 from tests.device_bridge.stories import Json, World, devices_and_backend
@@ -55,29 +55,31 @@ async def an_adapter(air: Air) -> AsyncGenerator[Adapter]:
     raise TimeoutError("the kernel does not take the adapter")
 
 
+async def bluetoothctl(*words: str) -> str:
+    """Return what BlueZ's own tool says to a command."""
+    asked = await asyncio.create_subprocess_exec(
+        "bluetoothctl", *words, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await asked.communicate()
+    return told.decode()
+
+
 async def _taken() -> bool:
     """Return whether BlueZ has the adapter, before long."""
     for _ in range(LOOKS):
-        asked = await asyncio.create_subprocess_exec(
-            "bluetoothctl", "list", stdout=asyncio.subprocess.PIPE
-        )
-        told, _ = await asked.communicate()
-        if OWN.to_string(with_type_qualifier=False).encode() in told:
+        if OWN.to_string(with_type_qualifier=False) in await bluetoothctl("list"):
             return True
         await asyncio.sleep(0.5)
     return False
 
 
 @asynccontextmanager
-async def a_world(
-    plan: Json, folder: Path, *, plugged_in: bool = True
-) -> AsyncGenerator[World]:
+async def a_world(plan: Json, folder: Path) -> AsyncGenerator[World]:
     """Yield a world whose bridge will use the system's Bluetooth."""
     async with AsyncExitStack() as opened:
         opened.enter_context(_log_kept())
         world = await opened.enter_async_context(devices_and_backend(plan, folder))
-        if plugged_in:
-            await opened.enter_async_context(an_adapter(world.air))
+        await opened.enter_async_context(an_adapter(world.air))
         yield replace(world, settings=replace(world.settings, hci="", max_links=7))
 
 

@@ -14,6 +14,11 @@ from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.stock import StockLevel, stock
 from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.charts.timeline import timeline
+from backend.dashboards.device_views import (
+    DeviceListPage,
+    RegisteredDevice,
+    Replacement,
+)
 from backend.dashboards.entrance import DemoAccount, ErrorPage, SignInPage
 from backend.dashboards.frame import Frame, Link, Reader, Role
 from backend.dashboards.views import (
@@ -21,7 +26,6 @@ from backend.dashboards.views import (
     AlertPage,
     AlertRow,
     Choice,
-    DeviceListPage,
     DeviceRow,
     DoseRow,
     Fact,
@@ -38,8 +42,6 @@ from backend.dashboards.views import (
     PatientPage,
     PatientRow,
     Phase,
-    RegisteredDevice,
-    Replacement,
     Step,
     StockRow,
     TodayPage,
@@ -288,13 +290,6 @@ def an_order(number: int, state: str, *moves: Choice) -> OrderRow:
     )
 
 
-def a_replacement() -> Replacement:
-    early, late = NOW + timedelta(days=12), NOW + timedelta(days=20)
-    return Replacement(
-        UUID(int=7), NOW + timedelta(days=5), empty_early=early, empty_late=late
-    )
-
-
 def a_shelf() -> tuple[RegisteredDevice, ...]:
     """Fifty devices: the first needs a look, the last was never heard."""
     return tuple(
@@ -304,7 +299,7 @@ def a_shelf() -> tuple[RegisteredDevice, ...]:
             kind="box",
             heard_until=None if n == 49 else NOW - timedelta(minutes=n),
             battery_percent=None if n == 49 else 90 - n,
-            replace=a_replacement() if n == 1 else None,
+            replace=Replacement(UUID(int=7), NOW, NOW, None) if n == 1 else None,
             assigned=n > 0,
             unassigned=3 if n == 0 else 0,
             quarantined=max(0, 2 - n),
