@@ -6,11 +6,6 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlmodel import Session
 
-from backend.dashboards.device_views import (
-    DeviceListPage,
-    RegisteredDevice,
-    Replacement,
-)
 from backend.dashboards.keyset import (
     USUAL,
     address,
@@ -20,6 +15,7 @@ from backend.dashboards.keyset import (
     understood,
     written,
 )
+from backend.dashboards.shelf import DeviceListPage, RegisteredDevice, Replacement
 from backend.database.sets import fetch
 from backend.people.readers import Reader, only
 from backend.state.need import SILENT_AFTER

@@ -14,9 +14,9 @@ from uuid import UUID
 from backend.dashboards.charts.chart import Chart
 from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.strip import StripDay
-from backend.dashboards.device_views import DeviceListPage
 from backend.dashboards.entrance import ErrorPage, SignInPage
 from backend.dashboards.frame import Link
+from backend.dashboards.shelf import DeviceListPage
 
 # ---------------------------------------------------------------- clinician's list
 

@@ -14,13 +14,9 @@ from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.stock import StockLevel, stock
 from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.charts.timeline import timeline
-from backend.dashboards.device_views import (
-    DeviceListPage,
-    RegisteredDevice,
-    Replacement,
-)
 from backend.dashboards.entrance import DemoAccount, ErrorPage, SignInPage
 from backend.dashboards.frame import Frame, Link, Reader, Role
+from backend.dashboards.shelf import DeviceListPage, RegisteredDevice, Replacement
 from backend.dashboards.views import (
     AlertListPage,
     AlertPage,
