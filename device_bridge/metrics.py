@@ -7,7 +7,7 @@ waits for whoever looks. Devices are named by the backend's ids, nobody else is.
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,7 +127,7 @@ class Counting(logging.Handler):
 
 
 @contextmanager
-def measured(port: int | None, spool: Path) -> Iterator[CollectorRegistry]:
+def measured(port: int | None, spool: Path) -> Generator[CollectorRegistry]:
     """Serve metrics on the loopback while inside; on no port without one.
 
     Raises BadSettings when the port is taken.

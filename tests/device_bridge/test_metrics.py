@@ -47,14 +47,14 @@ def test_a_bridge_at_work_is_measured(tmp_path: Path) -> None:
                 async with a_bridge(world):
                     await until(lambda: len(world.backend.records) == 5)
                     await until(lambda: value("queue_length", kind="records") == 0)
+                    new = {"to": "dose-events", "verdict": "new"}
+                    await until(lambda: value("uploaded_total", **new) == 5)
                     assert value("connected", device=box) == 1
                     offset = value("clock_offset_seconds", device=box)
                     assert offset == pytest.approx(30, abs=1)
                 assert value("connected", device=box) == 0
                 assert value("links_total", device=box) == 1
                 assert value("last_heard_timestamp_seconds", device=box)
-                new = value("uploaded_total", to="dose-events", verdict="new")
-                assert new == 5
                 assert value("queue_age_seconds") == 0
 
     asyncio.run(story())
