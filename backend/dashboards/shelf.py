@@ -18,7 +18,10 @@ class Replacement:
 
 @dataclass(frozen=True)
 class RegisteredDevice:
-    """A device as an operator sees it, with its records that nobody could use."""
+    """A device as an operator sees it: how it is, and its records of no use.
+
+    `troubles` are what it told of itself in the last two weeks.
+    """
 
     name: str
     serial: str
@@ -26,6 +29,7 @@ class RegisteredDevice:
     heard_until: datetime | None
     battery_percent: int | None
     replace: Replacement | None
+    troubles: tuple[str, ...]
     assigned: bool
     unassigned: int
     quarantined: int

@@ -128,6 +128,14 @@ class DeviceEvent(Row, table=True):
             "device_id",
             postgresql_where=sql("kind IN ('gap', 'quarantine', 'conflict')"),
         ),
+        Index(
+            "ix_device_event_trouble",
+            "device_id",
+            "recorded_at",
+            postgresql_where=sql(
+                "kind IN ('battery_low', 'clock_wrong', 'fault', 'gap', 'reset')"
+            ),
+        ),
     )
 
 

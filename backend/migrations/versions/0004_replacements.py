@@ -45,3 +45,12 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("state = 'proposed'"),
     )
+    op.create_index(
+        "ix_device_event_trouble",
+        "device_event",
+        ["device_id", "recorded_at"],
+        unique=False,
+        postgresql_where=sa.text(
+            "kind IN ('battery_low', 'clock_wrong', 'fault', 'gap', 'reset')"
+        ),
+    )

@@ -296,6 +296,7 @@ def a_shelf() -> tuple[RegisteredDevice, ...]:
             heard_until=None if n == 49 else NOW - timedelta(minutes=n),
             battery_percent=None if n == 49 else 90 - n,
             replace=Replacement(UUID(int=7), NOW, NOW, None) if n == 1 else None,
+            troubles=("Was reset",) if n == 2 else (),
             assigned=n > 0,
             unassigned=3 if n == 0 else 0,
             quarantined=max(0, 2 - n),

@@ -9,7 +9,12 @@ from sqlmodel import Session
 
 from backend.database import transaction
 from backend.database.sets import fetch
-from backend.devices.tables import DeviceContact, DeviceRecord, DeviceReplacement
+from backend.devices.tables import (
+    DeviceContact,
+    DeviceEvent,
+    DeviceRecord,
+    DeviceReplacement,
+)
 from tests import builders
 from tests.backend.dashboards.clinic import Clinic, next_in, signed_in
 
@@ -132,3 +137,30 @@ def test_a_battery_that_ends_too_soon_is_shown_and_answered(
     assert answered.status_code in (200, 303)
     assert again.status_code == 409
     assert "Replace the battery by" not in after
+
+
+def test_what_a_device_told_of_itself_lately_stands_in_front(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    with transaction() as session:
+        a_device(session, clinic, "SOUND", heard=clinic.now)
+        a_device(session, clinic, "ODD", heard=clinic.now)
+        for row in fetch(session, "SELECT device_id, serial FROM device"):
+            days = {"ODD": 3, "SOUND": 30}.get(row["serial"])
+            if days is None:
+                continue
+            session.add_all(
+                DeviceEvent(
+                    device_id=row["device_id"],
+                    event_id=f"{kind} {n}",
+                    kind=kind,
+                    recorded_at=clinic.now - timedelta(days=days),
+                )
+                for kind in ("reset", "clock_wrong", "container_closed")
+                for n in range(2)
+            )
+    with signed_in(web, clinic.operator) as browser:
+        page = browser.get("/devices").text
+
+    assert serials(page)[0] == "ODD"
+    assert page.count("Was reset") == page.count("Clock was wrong") == 1
