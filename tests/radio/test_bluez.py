@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from device_bridge.check.requirement import Verdict
+from device_bridge.check.run import examine, found
+from device_bridge.virtual.server import address_of
 from tests.device_bridge.fake_backend import device_id
 from tests.device_bridge.stories import (
     Json,
@@ -116,5 +119,25 @@ def test_an_adapter_that_is_switched_off_and_on_is_used_again(tmp_path: Path) ->
             await bluetoothctl("power", "off")
             await bluetoothctl("power", "on")
             await heard_again(world, "B4")
+
+    play(plan, tmp_path, story)
+
+
+def test_a_box_is_checked_over_the_systems_bluetooth(tmp_path: Path) -> None:
+    plan = a_plan([a_device("B5", past(30, now()))])
+
+    async def story(world: World) -> None:
+        del world  # its devices are all that is needed
+        name = address_of("B5").to_string(with_type_qualifier=False)
+        async with found(name, "", changes=True, within=PATIENCE) as box:
+            findings = [finding async for finding in examine(box)]
+        verdicts = {finding.number: finding.verdict for finding in findings}
+        failed = [f for f in findings if f.verdict is Verdict.FAIL]
+        assert failed == []
+        # BlueZ keeps these from us: it pairs when it is refused, and chooses how.
+        assert {"P2", "P3"} <= {n for n, v in verdicts.items() if v == "untested"}
+        assert {"P4", "P5", "X3", "R7", "C7", "L3", "D1"} <= {
+            n for n, v in verdicts.items() if v is Verdict.PASS
+        }
 
     play(plan, tmp_path, story)
