@@ -4,6 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from bumble import smp
+from bumble.core import ProtocolError
 from bumble.device import Connection, Device
 from bumble.pairing import PairingConfig, PairingDelegate
 
@@ -32,6 +33,13 @@ class SecureSession(smp.Session):
             return True
         self.send_pairing_failed(smp.ErrorCode.AUTHENTICATION_REQUIREMENTS)
         return False
+
+
+def is_weak(error: Exception) -> bool:
+    """Return whether a pairing failed for want of Secure Connections."""
+    cause = error.__cause__
+    weak = smp.ErrorCode.AUTHENTICATION_REQUIREMENTS
+    return isinstance(cause, ProtocolError) and cause.error_code == weak
 
 
 def without_secure_connections(connection: Connection) -> PairingConfig:
