@@ -75,6 +75,7 @@ class Jump:
 
     live: list[bytes] = field(default_factory=list[bytes])
     indicated: int = 0
+    took: float = 0.0  # seconds
     record: Stored | None = None
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
