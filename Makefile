@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEED ?= 1
 
-.PHONY: install demo test lint bench soak lock
+.PHONY: install demo test test-radio lint bench soak lock
 install: .venv/installed
 
 .venv/installed: requirements.lock
@@ -21,6 +21,9 @@ lint: install
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
+
+test-radio: install  ## The bridge on the real BlueZ, in a virtual machine (QEMU): about a minute
+	$(BIN)/python -m tests.radio
 
 bench: install  ## The headline numbers
 	$(BIN)/python -m tests.benchmarks

@@ -25,6 +25,7 @@ from backend.database import transaction
 from backend.database.partitions import ensure_partitions
 from backend.ingest.elapse import elapse
 from backend.ingest.extend import extend
+from backend.ingest.replace import propose_replacements
 from backend.ingest.screen import screen_due, screen_silent, wake_alerts
 from backend.log import configure
 from backend.outbox.beat import begin, end
@@ -45,6 +46,7 @@ log = logging.getLogger(__name__)
 SHARED = timedelta(minutes=1)
 SIGN_OF_LIFE = timedelta(seconds=10)
 EXTEND_EVERY = timedelta(seconds=30)  # a demo's day may last minutes
+BATTERIES_EVERY = timedelta(hours=6)
 COMPACT_EVERY = timedelta(minutes=5)
 PARTITIONS_AHEAD = timedelta(days=62)
 M_ARENA_MAX = -8  # of malloc.h
@@ -86,6 +88,7 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
         Job("screen", settings().screen_every, screen_due),
         Job("silence", SHARED, screen_silent),
         Job("wake", SHARED, wake_alerts),
+        Job("replace", BATTERIES_EVERY, propose_replacements),
         Job("reconcile", timedelta(seconds=5), _reconcile),
         Job("seal", settings().seal_every, _seal),
         Job("compact", COMPACT_EVERY, compact),

@@ -1,8 +1,7 @@
-"""python -m device_bridge run | scan | decode | simulate | pair"""
+"""python -m device_bridge run | scan | check | decode | simulate | pair"""
 
 import argparse
 import asyncio
-import json
 import logging
 import signal
 import sys
@@ -16,29 +15,14 @@ from bleak.backends.scanner import AdvertisementData
 
 from device_bridge import bridge, decode
 from device_bridge.backend import Backend
+from device_bridge.check.run import check
 from device_bridge.errors import BadSettings, BridgeError
+from device_bridge.log import EventFormatter
+from device_bridge.metrics import measured
 from device_bridge.profiles import profile_for
 from device_bridge.radio.keys import BondStore
 from device_bridge.settings import Settings, read_settings, write_token
 from device_bridge.virtual.stage import simulate
-
-NOT_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-class EventFormatter(logging.Formatter):
-    """Writes an event and its fields as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return one line."""
-        line: dict[str, Any] = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-        }
-        line |= {k: v for k, v in vars(record).items() if k not in NOT_FIELDS}
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(behind)}")
     handler = logging.StreamHandler()
     handler.setFormatter(EventFormatter())
+    handler.setLevel(options.log.upper())
     logging.basicConfig(level=options.log.upper(), handlers=[handler])
     # What bumble logs as an error it also raises; it is reported where it is caught.
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
@@ -90,6 +75,21 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--state", type=Path, required=True, help="the devices' memory")
     make.set_defaults(act=_simulate)
 
+    make = commands.add_parser(
+        "check",
+        help="try a device against the profile, requirement by requirement",
+        description="Tries every requirement of device_bridge/PROFILE.md. The device"
+        " must be ready to pair. Exit code 0: nothing failed, 1: something did.",
+    )
+    make.add_argument("device", help="its address, or the name it advertises")
+    make.add_argument("--json", action="store_true", help="one JSON object at the end")
+    make.add_argument(
+        "--changes",
+        action="store_true",
+        help="also delete stored records, and move its clock by a minute and back",
+    )
+    make.set_defaults(act=_check)
+
     make = commands.add_parser("pair", help="get a token for a pairing code")
     make.add_argument("code")
     make.add_argument("--name", default="bridge", help="what operators see")
@@ -115,7 +115,9 @@ def _until_stopped(work: Coroutine[Any, Any, None]) -> int:
 
 
 def _run(_options: argparse.Namespace) -> int:
-    return _until_stopped(bridge.run(read_settings()))
+    settings = read_settings()
+    with measured(settings.metrics_port, settings.spool):
+        return _until_stopped(bridge.run(settings))
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -148,6 +150,14 @@ def _decode(options: argparse.Namespace) -> int:
     for line in decode.lines(options):
         print(line)
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    settings = read_settings()
+    trying = check(
+        options.device, settings.hci, changes=options.changes, as_json=options.json
+    )
+    return asyncio.run(trying)
 
 
 def _pair(options: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from device_bridge.errors import (
 )
 from device_bridge.links import Links
 from device_bridge.radio.adapter import open_radio
+from device_bridge.radio.bluez import system_bluetooth
 from device_bridge.radio.client import client_on
 from device_bridge.radio.keys import BondStore
 from device_bridge.radio.scanner import scanner_on
@@ -53,9 +54,13 @@ class Stack:
 
 @asynccontextmanager
 async def bluetooth(hci: str, bonds: BondStore) -> AsyncGenerator[Stack]:
-    """Yield the stack to use; raises LostRadio if it cannot be opened."""
+    """Yield the stack to use; raises LostRadio if it cannot be opened.
+
+    Raises BleakError where the system has no Bluetooth.
+    """
     if not hci:
-        yield Stack()
+        async with system_bluetooth() as lost:
+            yield Stack(lost=lost)
         return
     radio = await open_radio(hci, bonds)
     try:

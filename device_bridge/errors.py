@@ -37,6 +37,14 @@ class LostBond(BridgeError):
         self.address = address
 
 
+class WeakPairing(LostBond):
+    """The peripheral offers legacy pairing alone: whoever listens gets the keys."""
+
+    def __init__(self, address: str) -> None:
+        BridgeError.__init__(self, f"{address}: offers no LE Secure Connections")
+        self.address = address
+
+
 class RefusedRequest(BridgeError):
     """A peripheral answered a record access request with an error code."""
 

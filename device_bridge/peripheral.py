@@ -80,11 +80,14 @@ async def _until(
 
 async def _work(client: BleakClient, profile: Profile, around: Surroundings) -> None:
     device = await _identify(client, around)
-    if profile.stores_records:
-        await _bond(client)
-        await RecordLink(client, profile, device, around).run()
-    else:
-        await SampleLink(client, profile, device, around).run()
+    try:
+        if profile.stores_records:
+            await _bond(client)
+            await RecordLink(client, profile, device, around).run()
+        else:
+            await SampleLink(client, profile, device, around).run()
+    finally:
+        log.info("disconnected", extra={"device": device.device_id})
 
 
 async def _identify(client: BleakClient, around: Surroundings) -> RegisteredDevice:

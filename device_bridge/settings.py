@@ -1,7 +1,8 @@
-"""What the environment tells the bridge: DOSELOOP_BRIDGE_*."""
+"""What the environment and a file tell the bridge: DOSELOOP_BRIDGE_*."""
 
 import json
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,10 @@ from typing import Any
 from device_bridge.errors import BadSettings
 
 PREFIX = "DOSELOOP_BRIDGE_"
+IN_FILE = {
+    *("backend", "token_file", "spool", "spool_mb", "hci"),
+    *("max_links", "metrics_port"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +28,28 @@ class Settings:
     spool: Path
     hci: str
     max_links: int
+    metrics_port: int | None = None
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings; raises BadSettings that names the variable.
+
+    CONFIG: a TOML file with any of the following, in lower case; what the environment
+    says counts before it.
 
     BACKEND: address of the backend (http://127.0.0.1:8000).
     TOKEN or TOKEN_FILE: the bridge's token; the file is what `pair` writes, it is read
     again when the token is refused and rewritten when it is rotated.
     SPOOL: directory for the queue and the bonds (default ./bridge-spool).
     HCI: tcp-client:HOST:PORT, usb:0 ... (default: the system's Bluetooth).
+    METRICS_PORT: port on the loopback for Prometheus (default: none).
     MAX_LINKS: links held at a time (default 100 with HCI, 7 with the system's).
     """
 
+    written = _written(environment.get(f"{PREFIX}CONFIG", "").strip())
+
     def of(name: str) -> str:
-        return environment.get(PREFIX + name, "").strip()
+        return environment.get(PREFIX + name, "").strip() or written.get(name, "")
 
     backend = of("BACKEND") or "http://127.0.0.1:8000"
     if not backend.startswith(("http://", "https://")):
@@ -52,7 +64,33 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         spool=Path(of("SPOOL") or "bridge-spool"),
         hci=of("HCI"),
         max_links=int(links),
+        metrics_port=_port(of("METRICS_PORT")),
     )
+
+
+def _port(text: str) -> int | None:
+    if text and not (text.isdigit() and 0 < int(text) < 2**16):
+        raise BadSettings(f"{PREFIX}METRICS_PORT: want 1 to 65535, got {text!r}")
+    return int(text) if text else None
+
+
+def _written(path: str) -> dict[str, str]:
+    """Return what a file sets, by the variables' names; nothing without a file."""
+    if not path:
+        return {}
+    try:
+        with Path(path).open("rb") as file:
+            read: dict[str, Any] = tomllib.load(file)
+    except OSError as error:
+        raise BadSettings(f"{path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{path}: {error}") from error
+    if unknown := read.keys() - IN_FILE:
+        raise BadSettings(f"{path}: unknown {', '.join(sorted(unknown))}")
+    for name, value in read.items():
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise BadSettings(f"{path}: {name}: want a text or a number")
+    return {name.upper(): str(value) for name, value in read.items()}
 
 
 @dataclass(frozen=True, slots=True)

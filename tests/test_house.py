@@ -120,7 +120,7 @@ def commands_told() -> set[tuple[str, str]]:
 
 def test_every_command_that_the_documents_tell_exists() -> None:
     makefile = (PROJECT / "Makefile").read_text()
-    targets = re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE)
     known = {("make", target) for target in targets}
     known |= {("python -m backend", command) for command in COMMANDS}
     for package in "analytics", "device_bridge":
@@ -141,7 +141,7 @@ def test_every_command_that_the_documents_tell_exists() -> None:
 def test_every_target_of_the_makefile_is_announced() -> None:
     makefile = (PROJECT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.+)$", makefile, flags=re.MULTILINE)
-    targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
 
     assert phony
     assert set(phony[1].split()) == targets

@@ -29,6 +29,7 @@ from backend.dashboards.show import (
 from backend.dashboards.visible import Sight
 from backend.database import transaction
 from backend.ingest.correct import void_dose
+from backend.ingest.replace import answer
 from backend.state.refresh import refresh
 
 router = APIRouter(include_in_schema=False)
@@ -178,3 +179,14 @@ def devices(visit: Visiting, after: After = None, limit: Limit = USUAL) -> HTMLR
         note_look(session, visit, "device_list_seen", [])
         frame = framed(session, visit)
     return shown(page, frame)
+
+
+@router.post("/devices/{device_id}/replacement")
+def replacement(
+    visit: Visiting, device_id: UUID, state: Annotated[str, Form(max_length=20)]
+) -> RedirectResponse:
+    """Take a proposal as done, or take it back, and return to the devices."""
+    admit(visit, Role.TECHNICIAN, Role.OPERATOR)
+    with transaction() as session:
+        answer(session, visit.reader, device_id, state, now=visit.now)
+    return done("/devices", "answered")

@@ -60,6 +60,15 @@ WORDS: Mapping[str, Mapping[str, Said]] = {
         "at_least_hours": Said("Raises an alert after", "hours"),
         "expected_contacts": Said("And after failed contacts"),
     },
+    "device-battery": {
+        "since": Said("Levels told since"),
+        "at": Said("Latest level told"),
+        "empty_early": Said("Empty at the earliest"),
+        "empty_expected": Said("Empty, as expected"),
+        "percent": Said("Battery level", "%"),
+        "readings": Said("Forecast from", "levels"),
+        "at_risk_days": Said("Raises an alert when it may be empty within", "days"),
+    },
     "run-out": {"run_out_on": Said("Stock ends on")},
 }
 

@@ -1,6 +1,6 @@
 """The devices of a clinic, for those who look after them: no patient is named."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -15,18 +15,29 @@ from backend.dashboards.keyset import (
     understood,
     written,
 )
-from backend.dashboards.views import DeviceListPage, RegisteredDevice
+from backend.dashboards.shelf import DeviceListPage, RegisteredDevice, Replacement
 from backend.database.sets import fetch
 from backend.people.readers import Reader, only
 from backend.state.need import SILENT_AFTER
 
 PATH = "/devices"
+RECENTLY = timedelta(days=14)
+# What a device tells of itself, or its bridge of it, that somebody should look into.
+TROUBLES = {
+    "battery_low": "Battery low",
+    "clock_wrong": "Clock was wrong",
+    "fault": "Reports a fault",
+    "gap": "Records were lost",
+    "reset": "Was reset",
+}
 # One that was never heard stands where one heard at the beginning of time would.
 LIST = """
 SELECT * FROM (
     SELECT d.device_id, d.kind, d.maker, d.model, d.serial, c.heard_until,
-        c.battery_percent, r.unassigned, r.quarantined,
-        r.unassigned + r.quarantined AS unused,
+        c.battery_percent, r.unassigned, r.quarantined, b.act_by, b.empty_early,
+        b.empty_late, COALESCE(t.troubles, '{}') AS troubles,
+        r.unassigned + r.quarantined + CAST(b.act_by IS NOT NULL AS int)
+            + COALESCE(cardinality(t.troubles), 0) AS unused,
         COALESCE(c.heard_until, 'epoch') AS heard_from,
         EXISTS (SELECT FROM assignment a WHERE a.device_id = d.device_id
             AND a.until IS NULL) AS assigned
@@ -36,6 +47,15 @@ SELECT * FROM (
             count(*) FILTER (WHERE status = 'quarantined') AS quarantined
         FROM device_record r WHERE r.device_id = d.device_id
           AND r.status <> 'used') r ON true
+    LEFT JOIN LATERAL (
+        SELECT act_by, empty_early, empty_late FROM device_replacement p
+        WHERE p.device_id = d.device_id AND p.state = 'proposed'
+        ORDER BY act_by LIMIT 1) b ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg(DISTINCT e.kind ORDER BY e.kind) AS troubles
+        FROM device_event e WHERE e.device_id = d.device_id
+          AND e.kind IN ('battery_low', 'clock_wrong', 'fault', 'gap', 'reset')
+          AND e.recorded_at > :recently) t ON true
     WHERE d.clinic_id = :clinic AND d.retired_at IS NULL) l
 WHERE CAST(:id AS uuid) IS NULL OR (-unused, heard_from, serial, device_id)
     > (-CAST(:unused AS bigint), CAST(:heard_from AS timestamptz),
@@ -62,6 +82,7 @@ def device_list(
         session,
         LIST,
         clinic=_clinic(reader),
+        recently=now - RECENTLY,
         unused=key[0],
         heard_from=key[1],
         id=key[2],
@@ -85,10 +106,20 @@ def _device(row: RowMapping, now: datetime) -> RegisteredDevice:
         kind=row["kind"],
         heard_until=heard,
         battery_percent=row["battery_percent"],
+        replace=_replacement(row),
+        troubles=tuple(TROUBLES[kind] for kind in row["troubles"]),
         assigned=row["assigned"],
         unassigned=row["unassigned"],
         quarantined=row["quarantined"],
         silent=row["assigned"] and (heard is None or now - heard > SILENT_AFTER),
+    )
+
+
+def _replacement(row: RowMapping) -> Replacement | None:
+    if row["act_by"] is None:
+        return None
+    return Replacement(
+        row["device_id"], row["act_by"], row["empty_early"], row["empty_late"]
     )
 
 

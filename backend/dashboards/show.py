@@ -36,6 +36,7 @@ NOTICES = {
     "closed": "The alert is closed.",
     "voided": "The record no longer counts. What followed from it was computed again.",
     "moved": "The order has moved on.",
+    "answered": "Your answer is recorded.",
     "reported": "Your dose is recorded.",
     "noted": "What you said is recorded. It does not count for this dose.",
     "said_before": "You have said so before. It does not count for this dose.",

@@ -16,6 +16,7 @@ from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.entrance import ErrorPage, SignInPage
 from backend.dashboards.frame import Link
+from backend.dashboards.shelf import DeviceListPage
 
 # ---------------------------------------------------------------- clinician's list
 
@@ -291,36 +292,6 @@ class OutboxPage:
     rows: tuple[MessageRow, ...]
     filters: tuple[Link, ...] = ()
     demo: bool = False
-    next_href: str | None = None
-
-
-# ---------------------------------------------------------------- devices
-
-
-@dataclass(frozen=True)
-class RegisteredDevice:
-    """A device as an operator sees it, with its records that nobody could use."""
-
-    name: str
-    serial: str
-    kind: str
-    heard_until: datetime | None
-    battery_percent: int | None
-    assigned: bool
-    unassigned: int
-    quarantined: int
-    silent: bool
-
-
-@dataclass(frozen=True)
-class DeviceListPage:
-    """A clinic's devices, what needs a look in front."""
-
-    template: ClassVar[str] = "devices.html"
-    section: ClassVar[str] = "/devices"
-
-    rows: tuple[RegisteredDevice, ...]
-    first_href: str | None = None
     next_href: str | None = None
 
 

@@ -134,4 +134,44 @@ class DeviceEvent(Row, table=True):
             "device_id",
             postgresql_where=sql("kind IN ('gap', 'quarantine', 'conflict')"),
         ),
+        Index(
+            "ix_device_event_trouble",
+            "device_id",
+            "recorded_at",
+            postgresql_where=sql(
+                "kind IN ('battery_low', 'clock_wrong', 'fault', 'gap', 'reset')"
+            ),
+        ),
+    )
+
+
+class DeviceReplacement(Row, table=True):
+    """A device that should be replaced, or its battery, before the patient's refill.
+
+    Proposed by a forecast from its battery levels, with the decision that holds its
+    inputs: `proposed`, then `done` or `declined` by a person, or `lapsed` when a new
+    battery was told of. At most one is proposed a device.
+    """
+
+    patient_id: UUID = Field(primary_key=True)
+    replacement_id: UUID = Field(default_factory=uuid4, primary_key=True)
+    device_id: UUID = Field(foreign_key="device.device_id")
+    decision_id: UUID
+    state: str = text()
+    proposed_at: datetime = instant()
+    act_by: datetime = instant()
+    empty_early: datetime = instant()
+    empty_expected: datetime = instant()
+    empty_late: datetime | None = instant(default=None)
+    changed_at: datetime = instant()
+
+    __table_args__ = (
+        Index(
+            "ux_device_replacement_open",
+            "patient_id",
+            "device_id",
+            unique=True,
+            postgresql_where=sql("state = 'proposed'"),
+        ),
+        Index("ix_device_replacement_device", "device_id", "changed_at"),
     )

@@ -12,6 +12,7 @@ from bumble.transport.common import Transport
 from device_bridge.errors import LostRadio
 from device_bridge.radio.apart import apart
 from device_bridge.radio.keys import BondStore
+from device_bridge.radio.secure import SecureSession
 
 COMMAND_TIMEOUT = 10.0
 
@@ -47,6 +48,7 @@ async def open_radio(transport: str, bonds: BondStore) -> Radio:
     device = Device.with_hci("", bonds.own_address(), opened.source, opened.sink)
     device.keystore = bonds
     device.pairing_config_factory = _pairing_config
+    device.smp_session_proxy = SecureSession
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
             await apart(device.power_on())

@@ -20,10 +20,11 @@ from bumble.core import BaseBumbleError
 from bumble.device import Connection, Peer
 from bumble.gatt_client import CharacteristicProxy, ServiceProxy
 
-from device_bridge.errors import LostBond
+from device_bridge.errors import LostBond, WeakPairing
 from device_bridge.radio.adapter import Radio
 from device_bridge.radio.apart import apart
 from device_bridge.radio.scanner import text_of
+from device_bridge.radio.secure import is_weak
 
 T = TypeVar("T")
 LARGEST_MTU = 517
@@ -97,6 +98,7 @@ class BumbleClient(BaseBleakClient):
         """Make a bond, unless the link is encrypted with one already.
 
         Raises LostBond when the peripheral refuses: it has a bond with us that we lost.
+        Raises WeakPairing when it offers legacy pairing alone.
         """
         connection = self._link()
         if connection.is_encrypted:
@@ -105,7 +107,8 @@ class BumbleClient(BaseBleakClient):
             await self._guarded(connection.pair())
         except BleakError as error:
             if self.is_connected:
-                raise LostBond(self.address) from error
+                refused = WeakPairing if is_weak(error) else LostBond
+                raise refused(self.address) from error
             raise
 
     async def unpair(self) -> None:

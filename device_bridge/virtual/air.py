@@ -24,6 +24,7 @@ UNSUPPORTED = (
 ACL_OCTETS = 251
 ACL_PACKETS = 64
 SIGNAL_DBM = -50
+REPORTED = hci.HCI_LE_Advertising_Report_Event.EventType
 
 
 class VirtualController(Controller):
@@ -49,18 +50,23 @@ class VirtualController(Controller):
     def on_advertising_pdu(self, pdu: ll.AdvInd | ll.AdvExtInd) -> None:
         # The parent reports every advertisement twice, also to a passive scanner.
         if self.le_scan_enable:
-            kind = hci.HCI_LE_Advertising_Report_Event.EventType.ADV_IND
-            report = hci.HCI_LE_Advertising_Report_Event.Report(
-                event_type=kind,
-                address_type=pdu.advertiser_address.address_type,
-                address=pdu.advertiser_address,
-                data=pdu.data,
-                rssi=SIGNAL_DBM,
-            )
-            self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
+            self._report(pdu.advertiser_address, REPORTED.ADV_IND, pdu.data)
+        if self.le_scan_enable and self.le_scan_type:
+            # An active scanner waits for what its question is answered: nothing more.
+            self._report(pdu.advertiser_address, REPORTED.SCAN_RSP, b"")
         pending = self.pending_le_connection
         if pending is not None and pending.peer_address == pdu.advertiser_address:
             self.create_le_connection(pdu.advertiser_address)
+
+    def _report(self, sender: hci.Address, kind: REPORTED, data: bytes) -> None:
+        report = hci.HCI_LE_Advertising_Report_Event.Report(
+            event_type=kind,
+            address_type=sender.address_type,
+            address=sender,
+            data=data,
+            rssi=SIGNAL_DBM,
+        )
+        self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
 
     def create_le_connection(self, peer_address: hci.Address) -> None:
         # The parent leaves the command pending for ever if a link is there already.

@@ -19,6 +19,7 @@ from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport.common import AsyncPipeSink
 
 from device_bridge.gatt.uuids import short
+from device_bridge.radio.secure import SecureSession
 from device_bridge.virtual.air import Air, VirtualController
 from device_bridge.virtual.memory import Memory
 from device_bridge.virtual.plan import PlannedDevice
@@ -100,6 +101,7 @@ class GattDevice:
         self.device = Device(name="", address=address_of(plan.serial), host=host)
         self.device.keystore = PeripheralKeys(memory, plan.serial)
         self.device.pairing_config_factory = self._pairing_config
+        self.device.smp_session_proxy = SecureSession
         self.characteristics: dict[str, Characteristic[bytes]] = {}
 
     def _pairing_config(self, connection: Connection) -> PairingConfig:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -123,10 +123,14 @@ class Actor:
 
 
 def performer(
-    plan: PlannedDevice, everything: Plan, memory: Memory, air: Air
+    plan: PlannedDevice,
+    everything: Plan,
+    memory: Memory,
+    air: Air,
+    made_by: Callable[[PlannedDevice, Memory, Air], GattDevice] = GattDevice,
 ) -> Performer:
     """Return a device of a plan, with the services that all of them have."""
-    gatt = GattDevice(plan, memory, air)
+    gatt = made_by(plan, memory, air)
     recorder = Recorder(plan, memory, everything.clock)
     make = gatt.characteristic
     texts = {

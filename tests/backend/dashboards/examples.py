@@ -16,12 +16,12 @@ from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.charts.timeline import timeline
 from backend.dashboards.entrance import DemoAccount, ErrorPage, SignInPage
 from backend.dashboards.frame import Frame, Link, Reader, Role
+from backend.dashboards.shelf import DeviceListPage, RegisteredDevice, Replacement
 from backend.dashboards.views import (
     AlertListPage,
     AlertPage,
     AlertRow,
     Choice,
-    DeviceListPage,
     DeviceRow,
     DoseRow,
     Fact,
@@ -38,7 +38,6 @@ from backend.dashboards.views import (
     PatientPage,
     PatientRow,
     Phase,
-    RegisteredDevice,
     Step,
     StockRow,
     TodayPage,
@@ -296,6 +295,8 @@ def a_shelf() -> tuple[RegisteredDevice, ...]:
             kind="box",
             heard_until=None if n == 49 else NOW - timedelta(minutes=n),
             battery_percent=None if n == 49 else 90 - n,
+            replace=Replacement(UUID(int=7), NOW, NOW, None) if n == 1 else None,
+            troubles=("Was reset",) if n == 2 else (),
             assigned=n > 0,
             unassigned=3 if n == 0 else 0,
             quarantined=max(0, 2 - n),

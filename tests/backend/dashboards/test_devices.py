@@ -2,12 +2,19 @@
 
 import re
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import httpx
 from sqlmodel import Session
 
 from backend.database import transaction
-from backend.devices.tables import DeviceContact, DeviceRecord
+from backend.database.sets import fetch
+from backend.devices.tables import (
+    DeviceContact,
+    DeviceEvent,
+    DeviceRecord,
+    DeviceReplacement,
+)
 from tests import builders
 from tests.backend.dashboards.clinic import Clinic, next_in, signed_in
 
@@ -96,3 +103,64 @@ def test_a_device_in_use_that_is_not_heard_needs_a_look(
 
     assert "Not heard for two days" in page
     assert "Nothing to do" not in page
+
+
+def test_a_battery_that_ends_too_soon_is_shown_and_answered(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    with transaction() as session:
+        a_device(session, clinic, "WEAK", heard=clinic.now)
+        known = fetch(session, "SELECT device_id FROM device WHERE serial = 'WEAK'")
+        device_id = known[0]["device_id"]
+        session.add(
+            DeviceReplacement(
+                patient_id=clinic.patient_id,
+                device_id=device_id,
+                decision_id=uuid4(),
+                state="proposed",
+                proposed_at=clinic.now,
+                act_by=clinic.now,
+                empty_early=clinic.now + timedelta(days=7),
+                empty_expected=clinic.now + timedelta(days=9),
+                changed_at=clinic.now,
+            )
+        )
+    with signed_in(web, clinic.operator) as browser:
+        page = browser.get("/devices").text
+        path = f"/devices/{device_id}/replacement"
+        answered = browser.submit("/devices", path, state="done")
+        again = browser.submit("/", path, state="done")
+        after = browser.get("/devices").text
+
+    assert serials(page)[0] == "WEAK"
+    assert "Replace the battery by" in page
+    assert answered.status_code in (200, 303)
+    assert again.status_code == 409
+    assert "Replace the battery by" not in after
+
+
+def test_what_a_device_told_of_itself_lately_stands_in_front(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    with transaction() as session:
+        a_device(session, clinic, "SOUND", heard=clinic.now)
+        a_device(session, clinic, "ODD", heard=clinic.now)
+        for row in fetch(session, "SELECT device_id, serial FROM device"):
+            days = {"ODD": 3, "SOUND": 30}.get(row["serial"])
+            if days is None:
+                continue
+            session.add_all(
+                DeviceEvent(
+                    device_id=row["device_id"],
+                    event_id=f"{kind} {n}",
+                    kind=kind,
+                    recorded_at=clinic.now - timedelta(days=days),
+                )
+                for kind in ("reset", "clock_wrong", "container_closed")
+                for n in range(2)
+            )
+    with signed_in(web, clinic.operator) as browser:
+        page = browser.get("/devices").text
+
+    assert serials(page)[0] == "ODD"
+    assert page.count("Was reset") == page.count("Clock was wrong") == 1

@@ -1,0 +1,37 @@
+"""make test-radio: the bridge on the real BlueZ, in a virtual machine of its own."""
+
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from tests.radio.machine import SOFTWARE, CannotRun, acceleration, prepare, run
+
+SCRIPT = "exec bash tests/radio/guest.sh"
+
+
+def main() -> int:
+    """Return 0 when all passed, or where the machine cannot run it: a line says why."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(home) / "doseloop-radio"
+    try:
+        kernel, initrd = prepare(cache)
+    except CannotRun as why:
+        print(f"radio: skipped: {why}")
+        return 0
+    processor = acceleration(kernel, initrd, cache)
+    began = time.monotonic()
+    script = f"{SCRIPT} {shlex.join(sys.argv[1:])}"
+    code = run(kernel, initrd, script, cache / "out", processor)
+    log = cache / "out/tests.log"
+    print(log.read_text() if log.exists() else "radio: the guest did not start")
+    how = "emulated" if processor is SOFTWARE else "KVM"
+    took = f"{time.monotonic() - began:.0f} s with the machine ({how})"
+    ended = {0: "passed", None: "did not end"}.get(code, "failed")
+    print(f"radio: {ended} in {took}, Linux {kernel.version}; logs: {cache / 'out'}")
+    return 0 if code == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
