@@ -53,8 +53,12 @@ class RegisteredDevice:
 class Backend:
     """One connection pool and a token that may change."""
 
-    def __init__(self, address: str, token: str) -> None:
-        self._http = httpx.AsyncClient(base_url=address, timeout=PATIENCE)
+    def __init__(
+        self, address: str, token: str, over: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=address, timeout=PATIENCE, transport=over
+        )
         self._token = token
 
     async def close(self) -> None:

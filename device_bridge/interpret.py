@@ -2,7 +2,6 @@
 
 import logging
 import sqlite3
-import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -27,9 +26,14 @@ Offset = tuple[float, float]
 
 
 def interpret(
-    db: sqlite3.Connection, spooled: Sequence[SpooledRecord], now: datetime
+    db: sqlite3.Connection,
+    spooled: Sequence[SpooledRecord],
+    now: datetime,
+    real: float,
 ) -> list[tuple[SpooledRecord, Record]]:
-    """Return records and their reports, in order. `now` is the domain time.
+    """Return records and their reports, in order.
+
+    `now` is the domain time, `real` the real one (epoch seconds).
 
     A record of the device's present timeline is dated by the offset measured on the
     link it came over. One of an older timeline by the offset last known for that, or by
@@ -46,9 +50,8 @@ def interpret(
     waiting = {
         record.id for record, report in reports if _waits(db, record, report, now)
     }
-    spool.hold(
-        db, [(id_, progress.UNDATED) for id_ in waiting], time.time() + LOOK_AGAIN
-    )
+    held = [(id_, progress.UNDATED) for id_ in waiting]
+    spool.hold(db, held, real + LOOK_AGAIN)
     return [(record, report) for record, report in reports if record.id not in waiting]
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
 
 from device_bridge import samples, spool
@@ -55,14 +54,15 @@ class Registry:
     async def refresh(self, older_than: float = REFRESH) -> None:
         """Fetch the list if it is old. An unreachable backend leaves it as it is."""
         async with self._one_at_a_time:
-            if time.monotonic() - self._refreshed < older_than:
+            now = asyncio.get_running_loop().time()
+            if now - self._refreshed < older_than:
                 return
             try:
                 listed = await self._backend.devices()
             except (BackendUnavailable, BackendRefused) as error:
                 log.warning("device list not refreshed", extra={"why": str(error)})
                 return
-            self._refreshed = time.monotonic()
+            self._refreshed = now
             self._devices = registered(listed)
             await self._spool.run(spool.remember, KEY, listed)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,15 +85,16 @@ class Uploader:
         if not clock.checked:
             return False
         # What was read before the check may have come to the spool after it.
-        await self._spool.run(unchecked.correct, clock.boot, clock.shift_s)
+        await self._spool.run(unchecked.correct, clock.boot, clock.shift_s, self._now)
         records = await self._post_records()
         events = await self._post_events()
         segments = 0
-        if time.monotonic() >= self._slow_due:
+        now = asyncio.get_running_loop().time()
+        if now >= self._slow_due:
             # What comes every second from everyone is sent together.
             segments = await self._post_segments()
             await self._post_heard()
-            self._slow_due = time.monotonic() + SLOW
+            self._slow_due = now + SLOW
         return BATCH in (records, events, segments)
 
     async def _pause(self, error: BackendUnavailable) -> None:
@@ -107,13 +107,19 @@ class Uploader:
         )
         await asyncio.sleep(pause)
 
+    @property
+    def _now(self) -> float:
+        # By the backend's time: what is held until a time of a clock that ran ahead
+        # would stay for as long as that was wrong.
+        return self._clock.real.timestamp()
+
     async def _post_records(self) -> int:
         picked = await self._spool.run(
-            spool.pick, BATCH, time.time(), leave=self.receiving
+            spool.pick, BATCH, self._now, leave=self.receiving
         )
         if not picked:
             return 0
-        pairs = await self._spool.run(interpret, picked, self._clock.now)
+        pairs = await self._spool.run(interpret, picked, self._clock.now, self._now)
         for path in ("dose-events", "device-events"):
             chosen = [pair for pair in pairs if pair[1].path == path]
             await _in_parts(chosen, lambda part, path=path: self._post(path, part))
@@ -128,7 +134,7 @@ class Uploader:
         kept = [record for record, verdict in judged if verdict.committed]
         await self._spool.run(spool.forget, kept)
         if refused := [(r.id, v.reason) for r, v in judged if not v.committed]:
-            await self._spool.run(spool.hold, refused, time.time() + HELD_FOR)
+            await self._spool.run(spool.hold, refused, self._now + HELD_FOR)
         _log_verdicts(path, verdicts)
 
     async def _judged(
@@ -145,7 +151,7 @@ class Uploader:
             return [Verdict("rejected", f"status {error.status}")]
 
     async def _post_events(self) -> int:
-        items = await self._spool.run(spool.pick_events, BATCH, time.time())
+        items = await self._spool.run(spool.pick_events, BATCH, self._now)
         await _in_parts(items, self._post_event_part)
         return len(items)
 
@@ -158,10 +164,10 @@ class Uploader:
         ]
         await self._spool.run(spool.forget_events, [id_ for id_, done in ids if done])
         held = [id_ for id_, done in ids if not done]
-        await self._spool.run(spool.hold_events, held, time.time() + HELD_FOR)
+        await self._spool.run(spool.hold_events, held, self._now + HELD_FOR)
 
     async def _post_segments(self) -> int:
-        segments = await self._spool.run(samples.pick, BATCH, time.time())
+        segments = await self._spool.run(samples.pick, BATCH, self._now)
         await _in_parts(segments, self._post_segment_part)
         return len(segments)
 
@@ -175,7 +181,7 @@ class Uploader:
         judged = list(zip(segments, verdicts, strict=True))
         await self._spool.run(samples.forget, [s for s, v in judged if v.committed])
         held = [s for s, v in judged if not v.committed]
-        await self._spool.run(samples.hold, held, time.time() + HELD_FOR)
+        await self._spool.run(samples.hold, held, self._now + HELD_FOR)
         _log_verdicts("vitals", verdicts)
 
     async def _post_heard(self) -> None:
