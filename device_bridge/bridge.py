@@ -7,6 +7,7 @@ from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
+    suppress,
 )
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from device_bridge.errors import (
     BackendUnavailable,
     BadSettings,
     LostRadio,
+    QueueUnavailable,
 )
 from device_bridge.links import Links
 from device_bridge.radio.adapter import open_radio
@@ -41,6 +43,7 @@ from device_bridge.upload import Uploader
 log = logging.getLogger(__name__)
 
 RADIO_PAUSE = 1.0
+DISK_PAUSE = 5.0
 CLOCK_EVERY, CLOCK_RETRY = 20.0, 1.0
 DEVICES_EVERY = 30.0
 TOKEN_EVERY = 30.0
@@ -86,8 +89,9 @@ THIS_MACHINE = Machine()
 async def run(settings: Settings, machine: Machine = THIS_MACHINE) -> None:
     """Bridge until cancelled."""
     async with AsyncExitStack() as opened:
-        spooled = Spool(settings.spool / "spool.sqlite")
+        spooled = Spool(settings.spool / "spool.sqlite", settings.spool_octets)
         opened.callback(spooled.close)
+        await _until_readable(spooled)
         bonds = BondStore(settings.spool / "bonds.sqlite")
         opened.callback(bonds.close)
         token = read_token(settings).text
@@ -142,13 +146,26 @@ async def _scan(stack: Stack, around: Surroundings) -> None:
         await links.close()
 
 
+async def _until_readable(spooled: Spool) -> None:
+    """Wait for the disk: without what was noted, nothing can be done rightly."""
+    while True:
+        try:
+            await spooled.run(spool.count)
+        except QueueUnavailable:
+            await asyncio.sleep(DISK_PAUSE)
+        else:
+            return
+
+
 async def _own_clock(spooled: Spool, machine: Machine) -> Clock:
     """Return a clock that goes on from what this machine's clock shows.
 
     Somebody who sets that while we run would make two errors of one.
     """
     boot, running = boot_id(), machine.since_boot
-    base = await spooled.run(unchecked.base_of, boot, machine.now() - running())
+    base = machine.now() - running()
+    with suppress(QueueUnavailable):
+        base = await spooled.run(unchecked.base_of, boot, base)
     return Clock(read_real=lambda: base + running(), boot=boot)
 
 
@@ -172,13 +189,14 @@ async def _ask_clock(spooled: Spool, backend: Backend, clock: Clock) -> bool:
     except (BackendUnavailable, BackendRefused) as error:
         log.info("clock not read", extra={"why": str(error)})
         return False
-    changed = domain != clock.domain
-    if clock.follow(domain):
-        now = clock.real.timestamp()
-        await spooled.run(unchecked.correct, clock.boot, clock.shift_s, now)
-        await spooled.run(unchecked.move_base, clock.boot, clock.error)
-    if changed:
-        await spooled.run(spool.remember, "domain clock", _as_json(domain))
+    changed, first = domain != clock.domain, clock.follow(domain)
+    with suppress(QueueUnavailable):
+        if first:
+            now = clock.real.timestamp()
+            await spooled.run(unchecked.correct, clock.boot, clock.shift_s, now)
+            await spooled.run(unchecked.move_base, clock.boot, clock.error)
+        if changed:
+            await spooled.run(spool.remember, "domain clock", _as_json(domain))
     if clock.error:
         behind = clock.error.total_seconds()
         log.warning("own clock is wrong", extra={"behind_s": round(behind, 1)})

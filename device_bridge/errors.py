@@ -82,6 +82,17 @@ class BadSpool(BridgeError):
         self.path = path
 
 
+class QueueUnavailable(BridgeError):
+    """Nothing can be kept on disk now: it is full, read-only, or the queue's bound.
+
+    Devices keep their records; trying again helps once there is space.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"nothing can be queued, devices keep their records: {why}")
+        self.why = why
+
+
 class BadSettings(BridgeError):
     """The environment does not say what the bridge must know."""
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from device_bridge import progress, spool
-from device_bridge.clock import true_time
+from device_bridge.clock import TOLERANCE, true_time
 from device_bridge.errors import MalformedRecord
 from device_bridge.events import DeviceEvent, Kind, Record
 from device_bridge.gatt.elapsed_time import CURRENT_TIMELINE
@@ -118,17 +118,17 @@ def _learn_offsets(
     if moved is None or known is None or epoch == 0:
         return
     if progress.known_offset(db, *where, epoch - 1) is None:
-        before = (known[0] - moved, known[1])
+        before = (known[0] - moved[0], known[1] + moved[1])
         progress.keep_offset(db, *where, epoch - 1, before)
 
 
-def _moved(content: StoredRecord) -> float | None:
-    """Return by how many seconds a clock was moved, new minus old."""
+def _moved(content: StoredRecord) -> Offset | None:
+    """Return by how many seconds a clock was moved, new minus old, and how exactly."""
     what = content.what
     if not isinstance(what, DeviceEvent) or what.kind is not Kind.CLOCK_SET:
         return None
     back: float | None = what.detail.get("old_minus_new_s")
-    return None if back is None else -back
+    return None if back is None else (-back, what.detail.get("uncertainty_s", 0.0))
 
 
 def _offset(
@@ -170,9 +170,19 @@ def _report(
         sequence=record.number,
         raw=profile_named(record.profile).canonical(record.message),
         occurred_at=occurred,
-        uncertainty_s=offset[1] if offset else record.uncertainty_s,
+        uncertainty_s=_uncertainty(record, offset, occurred),
         device_time=content.time.encode() if content.time else None,
         offset_s=offset[0] if offset else None,
         what=content.what,
         claimed_live=fresh and (record.live or now - record.heard_at <= FRESH),
     )
+
+
+def _uncertainty(
+    record: SpooledRecord, offset: Offset | None, occurred: datetime | None
+) -> float:
+    """Return how far a time may be off, seconds: a clock drifts since it was right."""
+    if offset is None or occurred is None:
+        return record.uncertainty_s
+    age_s = abs((record.heard_at - occurred).total_seconds())
+    return offset[1] + TOLERANCE * age_s

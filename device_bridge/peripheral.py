@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from bleak import BleakClient
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_WITHIN = 10.0
 PAIR_WITHIN = 20.0
+SET_UP_WITHIN = 40.0  # connecting, encrypting, discovering
+HANG_UP_WITHIN = 10.0
 REFUSED_KEYS = (
     "AuthenticationFailed",
     "AuthenticationRejected",
@@ -50,11 +53,14 @@ async def serve(
         backend=backend,
     )
     try:
-        await client.connect()
+        async with asyncio.timeout(SET_UP_WITHIN):
+            await client.connect()
         try:
             await _until(ended, _work(client, profile, around), client.address)
         finally:
-            await client.disconnect()
+            with suppress(TimeoutError):  # it ends by itself when it is not kept up
+                async with asyncio.timeout(HANG_UP_WITHIN):
+                    await client.disconnect()
     except BleakError as error:
         raise LostPeripheral(found.address, str(error)) from error
     except TimeoutError as error:

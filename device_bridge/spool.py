@@ -8,6 +8,7 @@ The file says its version (`PRAGMA user_version`); what changes it goes into UPG
 
 import asyncio
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from device_bridge import progress, samples
-from device_bridge.errors import BadSpool
+from device_bridge.errors import BadSpool, QueueUnavailable
 from device_bridge.private import private_file
 from device_bridge.unchecked import UNCHECKED
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -59,6 +61,7 @@ UPGRADES = (
     """,
 )
 VERSION = len(UPGRADES)
+WARN_AT = 0.8  # of the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,17 @@ class SpooledRecord:
 
 
 class Spool:
-    """The file and its thread. A call is one transaction, synced when it returns."""
+    """The file and its thread. A call is one transaction, synced when it returns.
 
-    def __init__(self, path: Path) -> None:
+    `limit` bounds what may be in it, in octets. It is never kept by dropping anything:
+    what has no room is refused, and stays where it came from.
+    """
+
+    def __init__(self, path: Path, limit: int | None = None) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._db = self._thread.submit(_open, path).result()
+        self._limit = limit
+        self._warned = False
 
     def close(self) -> None:
         """Close the file after what is under way."""
@@ -114,14 +123,48 @@ class Spool:
         *args: P.args,
         **options: P.kwargs,
     ) -> T:
-        """Return what `work` gives, run on the database in one synced transaction."""
+        """Return what `work` gives, run on the database in one synced transaction.
+
+        Raises QueueUnavailable, and nothing has changed, when the disk is full or does
+        not let itself be written.
+        """
 
         def transaction() -> T:
             with _Transaction(self._db):
                 return work(self._db, *args, **options)
 
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, transaction)
+        try:
+            return await loop.run_in_executor(self._thread, transaction)
+        except sqlite3.OperationalError as error:
+            log.error("queue not written", extra={"why": str(error)})
+            raise QueueUnavailable(str(error)) from error
+
+    async def keep(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """Do as `run` does, if there is room for more."""
+
+        def if_room(db: sqlite3.Connection) -> T:
+            self._refuse_if_full(used(db))
+            return work(db, *args, **options)
+
+        return await self.run(if_room)
+
+    def _refuse_if_full(self, octets: int) -> None:
+        if self._limit is None:
+            return
+        filled = {"octets": octets, "limit": self._limit}
+        if octets >= self._limit:
+            log.error("queue full", extra=filled)
+            raise QueueUnavailable(f"{octets} octets wait, {self._limit} may")
+        nearly = octets >= WARN_AT * self._limit
+        if nearly and not self._warned:
+            log.warning("queue nearly full", extra=filled)
+        self._warned = nearly
 
 
 class _Transaction:
@@ -158,10 +201,19 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
         raise BadSpool(path, f"made by a newer bridge (version {version})")
     made = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'record')"
     is_new = not db.execute(made).fetchone()[0]
+    if version == VERSION and not is_new:
+        return  # a full disk does not keep what is queued from being uploaded
     present = SCHEMA + progress.SCHEMA + samples.SCHEMA
     changes = [present] if is_new else UPGRADES[version:]
     script = "".join(changes) + f"PRAGMA user_version = {VERSION};"
     db.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
+
+
+def used(db: sqlite3.Connection) -> int:
+    """Return how many octets of the file hold something."""
+    free = db.execute("PRAGMA freelist_count").fetchone()[0]
+    pages = db.execute("PRAGMA page_count").fetchone()[0] - free
+    return pages * db.execute("PRAGMA page_size").fetchone()[0]
 
 
 def append(
@@ -200,6 +252,33 @@ def append(
         ],
     )
     return db.total_changes - before
+
+
+def contradicted(
+    db: sqlite3.Connection, device_id: str, records: Iterable[RawRecord]
+) -> bool:
+    """Return whether another record of one of these numbers waits here."""
+    generation = progress.generation(db, device_id)
+    other = (
+        "SELECT EXISTS (SELECT 1 FROM record"
+        " WHERE device_id = ? AND generation = ? AND number = ? AND hash <> ?)"
+    )
+    return any(
+        db.execute(
+            other,
+            (device_id, generation, r.number, sha256(r.canonical).digest()),
+        ).fetchone()[0]
+        for r in records
+    )
+
+
+def unread(db: sqlite3.Connection, device_id: str, numbers: Iterable[int]) -> None:
+    """Drop records that a device still has, so that it is asked for them again."""
+    generation = progress.generation(db, device_id)
+    db.executemany(
+        "DELETE FROM record WHERE device_id = ? AND generation = ? AND number = ?",
+        [(device_id, generation, number) for number in numbers],
+    )
 
 
 def pick(

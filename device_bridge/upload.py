@@ -11,8 +11,19 @@ from typing import TypeVar
 from device_bridge import samples, spool, unchecked
 from device_bridge.backend import Backend, Verdict
 from device_bridge.clock import Clock
-from device_bridge.errors import BackendRefused, BackendUnavailable
-from device_bridge.events import Item, Record, heard, segment_item
+from device_bridge.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    QueueUnavailable,
+)
+from device_bridge.events import (
+    Item,
+    Kind,
+    Record,
+    heard,
+    plain_event,
+    segment_item,
+)
 from device_bridge.interpret import FRESH, interpret
 from device_bridge.spool import Spool, SpooledRecord
 
@@ -45,6 +56,7 @@ class Uploader:
         self._clock = clock
         self._wake = asyncio.Event()
         self._heard: dict[str, Heard] = {}
+        self._troubles: dict[str, Item] = {}
         self._failures = 0
         self._slow_due = 0.0
         # Devices in the middle of a transfer: what comes later dates what came first.
@@ -59,6 +71,21 @@ class Uploader:
         self._heard[device_id] = told
         self._wake.set()
 
+    def forget_heard(self, device_id: str) -> None:
+        """Say no more what was noted: the numbers it speaks of are others now."""
+        self._heard.pop(device_id, None)
+
+    def note_trouble(self, device_id: str, why: str) -> None:
+        """Report that a device is not read because nothing can be kept on disk.
+
+        That cannot go by way of the disk, and is said once an hour.
+        """
+        at = self._clock.now
+        item = plain_event(device_id, Kind.SPOOL, at, {"why": why})
+        item["id"] = f"{device_id}:{Kind.SPOOL.value}:{at:%Y-%m-%dT%H}"
+        self._troubles[item["id"]] = item
+        self._wake.set()
+
     async def run(self) -> None:
         """Upload until cancelled."""
         while True:
@@ -66,7 +93,7 @@ class Uploader:
             try:
                 busy = await self.step()
                 self._failures = 0
-            except BackendUnavailable as error:
+            except (BackendUnavailable, QueueUnavailable) as error:
                 await self._pause(error)
                 continue
             if not busy:
@@ -84,6 +111,7 @@ class Uploader:
         clock = self._clock
         if not clock.checked:
             return False
+        await self._post_troubles()
         # What was read before the check may have come to the spool after it.
         await self._spool.run(unchecked.correct, clock.boot, clock.shift_s, self._now)
         records = await self._post_records()
@@ -97,12 +125,13 @@ class Uploader:
             self._slow_due = now + SLOW
         return BATCH in (records, events, segments)
 
-    async def _pause(self, error: BackendUnavailable) -> None:
+    async def _pause(self, error: BackendUnavailable | QueueUnavailable) -> None:
         self._failures += 1
         exponential = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 20))
-        pause = error.retry_after or exponential * JITTER.uniform(0.5, 1.0)
+        asked = error.retry_after if isinstance(error, BackendUnavailable) else None
+        pause = asked or exponential * JITTER.uniform(0.5, 1.0)
         log.warning(
-            "backend unavailable",
+            "not uploaded",
             extra={"why": str(error), "pause_s": round(pause, 2)},
         )
         await asyncio.sleep(pause)
@@ -183,6 +212,12 @@ class Uploader:
         held = [s for s, v in judged if not v.committed]
         await self._spool.run(samples.hold, held, self._now + HELD_FOR)
         _log_verdicts("vitals", verdicts)
+
+    async def _post_troubles(self) -> None:
+        told = dict(self._troubles)
+        await _in_parts(list(told.values()), self._post_heard_part)
+        for id_ in told:
+            del self._troubles[id_]
 
     async def _post_heard(self) -> None:
         told, self._heard = self._heard, {}

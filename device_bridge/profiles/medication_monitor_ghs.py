@@ -122,7 +122,11 @@ def _clock_set(quantity: Quantity) -> DeviceEvent | None:
     if quantity.unit != mdc.UNIT_SECOND:
         return None
     moved = quantity.number.decimal
-    detail = {"old_minus_new_s": None if moved is None else float(-moved)}
+    if moved is None:
+        return DeviceEvent(Kind.CLOCK_SET, {"old_minus_new_s": None})
+    exponent = moved.as_tuple().exponent
+    told_to = 10.0**exponent if isinstance(exponent, int) else 1.0
+    detail = {"old_minus_new_s": float(-moved), "uncertainty_s": told_to / 2}
     return DeviceEvent(Kind.CLOCK_SET, detail)
 
 

@@ -47,6 +47,7 @@ class BumbleClient(BaseBleakClient):
         )
         self._connection: Connection | None = None
         self._ended: asyncio.Future[None] | None = None
+        self._unconfirmed: str | None = None
 
     @property
     def name(self) -> str:
@@ -76,7 +77,7 @@ class BumbleClient(BaseBleakClient):
         self._watch(connection)
         try:
             if await self.radio.bonds.get(str(connection.peer_address)) is not None:
-                await self._encrypt(connection)
+                await self._use_bond(connection)
             elif pair:
                 await self.pair()
             await self._discover(connection)
@@ -101,12 +102,14 @@ class BumbleClient(BaseBleakClient):
         connection = self._link()
         if connection.is_encrypted:
             return
+        self.radio.bonds.check()
         try:
             await self._guarded(connection.pair())
         except BleakError as error:
             if self.is_connected:
                 raise LostBond(self.address) from error
             raise
+        self._unconfirmed = str(connection.peer_address)
 
     async def unpair(self) -> None:
         """Forget the bond on this side."""
@@ -123,7 +126,12 @@ class BumbleClient(BaseBleakClient):
         """Return the value, read now."""
         del use_cached  # nothing is cached
         proxy = cast("CharacteristicProxy[bytes]", characteristic.obj)
-        return bytearray(await self._guarded(proxy.read_value()))
+        value = bytearray(await self._guarded(proxy.read_value()))
+        if self._unconfirmed is not None:
+            # It has answered what came behind the keys, so it has had the keys.
+            self.radio.bonds.confirm(self._unconfirmed)
+            self._unconfirmed = None
+        return value
 
     async def read_gatt_descriptor(
         self,
@@ -194,6 +202,17 @@ class BumbleClient(BaseBleakClient):
         connection.on(connection.EVENT_DISCONNECTION, end)
         emitter: Any = self.radio.device
         emitter.once(self.radio.device.EVENT_FLUSH, end)
+
+    async def _use_bond(self, connection: Connection) -> None:
+        peer, bonds = str(connection.peer_address), self.radio.bonds
+        try:
+            await self._encrypt(connection)
+        except LostBond as error:
+            if bonds.confirmed(peer):
+                raise
+            await bonds.delete(peer)
+            raise BleakError("the bond was never finished: it is made again") from error
+        bonds.confirm(peer)
 
     async def _encrypt(self, connection: Connection) -> None:
         try:

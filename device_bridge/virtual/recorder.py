@@ -34,6 +34,7 @@ from device_bridge.virtual.plan import PlannedDevice, PlannedEvent
 
 STAMP_AT = 9  # class, length, flags and type come first; all are always there
 PRECISION = Decimal("0.001")
+LARGEST_MANTISSA = 2**23 - 3  # above it are the special values
 
 
 class Recorder:
@@ -158,9 +159,7 @@ class Recorder:
     def _clock_record(
         self, at: datetime, state: DeviceState, moved: Decimal | None
     ) -> KeptRecord:
-        number = NOT_A_NUMBER if moved is None else Number(moved.quantize(PRECISION))
-        if number.decimal is not None and abs(number.decimal) > 8000:
-            number = Number(number.decimal.quantize(Decimal(1)))
+        number = NOT_A_NUMBER if moved is None else _number(moved)
         value = Quantity(mdc.UNIT_SECOND, number)
         return self._kept(at, state, mdc.CLOCK_SET, value, ())
 
@@ -214,6 +213,14 @@ class Recorder:
     def _stamp(self, at: datetime, state: DeviceState) -> ElapsedTime:
         face = at + timedelta(seconds=state.offset_s)
         return utc_stamp(face, sync_source=SYNC_NONE if state.lost else SYNC_NTP)
+
+
+def _number(seconds: Decimal) -> Number:
+    """Return a span as exactly as a FLOAT's mantissa of 24 bits can say it."""
+    unit = PRECISION
+    while abs(seconds) / unit > LARGEST_MANTISSA:
+        unit = unit.scaleb(1)
+    return Number(seconds.quantize(unit))
 
 
 def _duration(opened: datetime | None, closed: datetime) -> tuple[Tlv, ...]:

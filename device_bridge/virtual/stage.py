@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bumble.device import Connection
 
+from device_bridge.clock import real_now
 from device_bridge.errors import BadSettings
 from device_bridge.gatt import uuids
 from device_bridge.radio.apart import apart
@@ -69,6 +70,10 @@ class Actor:
             except TimeoutError:
                 continue
 
+    def look_again(self) -> None:
+        """Act now: the plan has changed."""
+        self._changed.set()
+
     def _on_connection(self, connection: Connection) -> None:
         self._advertising = False  # a controller stops when it is connected
         self._performer.linked(connection)
@@ -123,11 +128,15 @@ class Actor:
 
 
 def performer(
-    plan: PlannedDevice, everything: Plan, memory: Memory, air: Air
+    plan: PlannedDevice,
+    everything: Plan,
+    memory: Memory,
+    air: Air,
+    read_real: Callable[[], datetime] = real_now,
 ) -> Performer:
     """Return a device of a plan, with the services that all of them have."""
     gatt = GattDevice(plan, memory, air)
-    recorder = Recorder(plan, memory, everything.clock)
+    recorder = Recorder(plan, memory, everything.clock, read_real)
     make = gatt.characteristic
     texts = {
         uuids.MAKER: plan.maker,
