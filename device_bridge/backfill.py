@@ -16,6 +16,7 @@ from device_bridge.events import Kind
 from device_bridge.gatt import racp
 from device_bridge.gatt.racp import ResponseCode
 from device_bridge.record_reader import RecordReader, Reply
+from device_bridge.status import gaps_key
 from device_bridge.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
@@ -156,5 +157,7 @@ class Backfill:
     async def _report_gap(self, low: int, high: int, why: Mapping[str, object]) -> None:
         detail: dict[str, object] = {"from": low, "to": high, **why}
         await self._around.report(self._id, Kind.GAP, detail)
-        await self._around.spool.run(progress.add_run, self._id, low, high)
+        run = self._around.spool.run
+        await run(progress.add_run, self._id, low, high)
+        await run(spool.add_up, gaps_key(self._id), high - low + 1)
         log.warning("gap", extra={"device": self._id} | detail)

@@ -41,6 +41,7 @@ class Links:
             return
         profile = profile_for(advertised.service_uuids)
         if profile is not None:
+            self._around.signals[address] = advertised.rssi
             task = loop.create_task(self._hold(found, profile))
             self._tasks[address] = task
             task.add_done_callback(lambda done: self._ended(address, done))
@@ -69,6 +70,7 @@ class Links:
 
     def _ended(self, address: str, done: asyncio.Task[None]) -> None:
         self._tasks.pop(address, None)
+        self._around.signals.pop(address, None)
         error = None if done.cancelled() else done.exception()
         if error is not None:
             # A fault of ours: one device must not take the others down with it.

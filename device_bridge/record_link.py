@@ -123,6 +123,8 @@ class RecordLink:
         if reading and reading.wants_setting and await self._all_committed():
             await self._set_clock()
         await self._note_heard(asked)
+        offset_s = reading.offset_s if reading else None
+        await self._around.note_link(self._id, self._client.address, offset_s)
 
     async def _set_clock(self) -> None:
         await self._clock.set()

@@ -175,7 +175,12 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # a full disk may have ended it already
+                self._db.execute("ROLLBACK")
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -350,6 +355,17 @@ def waiting_through(db: sqlite3.Connection, device_id: str, number: int) -> bool
 def count(db: sqlite3.Connection) -> int:
     """Return how many records wait."""
     return db.execute("SELECT count(*) FROM record").fetchone()[0]
+
+
+def count_of(db: sqlite3.Connection, device_id: str) -> int:
+    """Return how many records of one device wait."""
+    counted = "SELECT count(*) FROM record WHERE device_id = ?"
+    return db.execute(counted, (device_id,)).fetchone()[0]
+
+
+def add_up(db: sqlite3.Connection, key: str, more: int) -> None:
+    """Add to a number kept by `remember`."""
+    remember(db, key, (recall(db, key) or 0) + more)
 
 
 def keep_event(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from device_bridge import samples, spool
 from device_bridge.backend import Backend, RegisteredDevice, registered
@@ -15,6 +15,7 @@ from device_bridge.errors import (
 )
 from device_bridge.events import Kind, plain_event
 from device_bridge.spool import Spool
+from device_bridge.status import link_key
 from device_bridge.upload import Uploader
 
 log = logging.getLogger(__name__)
@@ -152,6 +153,18 @@ class Surroundings:
     backend: Backend
     slots: Slots
     samples: SampleBuffer
+    signals: dict[str, int] = field(default_factory=dict[str, int])
+
+    async def note_link(
+        self, device_id: str, address: str, offset_s: float | None
+    ) -> None:
+        """Note a sign of life where `status` finds it; `signals` are by address."""
+        link = {
+            "at": self.clock.real.isoformat(),
+            "signal_dbm": self.signals.get(address),
+            "offset_s": offset_s,
+        }
+        await self.spool.run(spool.remember, link_key(device_id), link)
 
     async def report(
         self, device_id: str, kind: Kind, detail: dict[str, object]
