@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 import httpx
+import orjson
 
 from device_bridge.clock import Clock, DomainClock
 from device_bridge.errors import BackendRefused, BackendUnavailable
@@ -143,9 +144,13 @@ class Backend:
         no commit and no refusal, but a backend that was not reached.
         """
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        content = None
+        if method == "POST":
+            headers["Content-Type"] = "application/json"
+            content = orjson.dumps(body)
         try:
             answer = await self._http.request(
-                method, path, headers=headers, json=body if method == "POST" else None
+                method, path, headers=headers, content=content
             )
         except httpx.HTTPError as error:
             raise BackendUnavailable(f"{type(error).__name__}: {error}") from error
@@ -158,7 +163,7 @@ class Backend:
         if answer.status_code >= 300:
             raise BackendRefused(answer.status_code, answer.text)
         try:
-            return read(answer.json())
+            return read(orjson.loads(answer.content))
         except NOT_OURS as error:
             why = f"not an answer of the backend: {type(error).__name__}"
             raise BackendUnavailable(why) from error

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCH = 500
+AHEAD = 4  # batches that are looked for at once
 REST = 0.8  # longest pause between looks at the spool, real seconds
 SLOW = 0.8  # between posts of vitals and of signs of life, real seconds
 HELD_FOR = 60.0  # a rejected item is tried again after this, real seconds
@@ -123,7 +124,7 @@ class Uploader:
             segments = await self._post_segments()
             await self._post_heard()
             self._slow_due = now + SLOW
-        return BATCH in (records, events, segments)
+        return records >= BATCH or BATCH in (events, segments)
 
     async def _pause(self, error: BackendUnavailable | QueueUnavailable) -> None:
         self._failures += 1
@@ -144,15 +145,33 @@ class Uploader:
 
     async def _post_records(self) -> int:
         picked = await self._spool.run(
-            spool.pick, BATCH, self._now, leave=self.receiving
+            spool.pick, AHEAD * BATCH, self._now, leave=self.receiving
         )
-        if not picked:
-            return 0
-        pairs = await self._spool.run(interpret, picked, self._clock.now, self._now)
+        parts = [picked[at : at + BATCH] for at in range(0, len(picked), BATCH)]
+        reading = self._interpret(parts[0]) if parts else None
+        for following in [*parts[1:], None]:
+            if reading is None:
+                break
+            pairs = await reading
+            # The next part is read while the backend works on this one.
+            reading = None if following is None else self._interpret(following)
+            try:
+                await self._post_pairs(pairs)
+            finally:
+                if reading is not None:
+                    await asyncio.wait((reading,))
+        return len(picked)
+
+    def _interpret(
+        self, picked: Sequence[SpooledRecord]
+    ) -> "asyncio.Task[list[tuple[SpooledRecord, Record]]]":
+        reading = self._spool.run(interpret, picked, self._clock.now, self._now)
+        return asyncio.ensure_future(reading)
+
+    async def _post_pairs(self, pairs: Sequence[tuple[SpooledRecord, Record]]) -> None:
         for path in ("dose-events", "device-events"):
             chosen = [pair for pair in pairs if pair[1].path == path]
             await _in_parts(chosen, lambda part, path=path: self._post(path, part))
-        return len(picked)
 
     async def _post(
         self, path: str, pairs: Sequence[tuple[SpooledRecord, Record]]
