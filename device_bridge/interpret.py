@@ -2,9 +2,10 @@
 
 import logging
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import cache, partial
 
 from device_bridge import progress, spool
 from device_bridge.clock import TOLERANCE, true_time
@@ -23,6 +24,8 @@ LONGEST_WAIT = timedelta(days=1)  # for a device that does not come back
 LOOK_AGAIN = 60.0  # real seconds
 UNREADABLE = StoredRecord(number=None, time=None, epoch=None, what=None)
 Offset = tuple[float, float]
+Keep = Callable[[str, int, int, Offset], None]
+EpochOf = Callable[[str, int, int | None], int]
 
 
 def interpret(
@@ -40,12 +43,16 @@ def interpret(
     the change that a later "clock set" record states. If that may still come, because
     the transfer broke off, the record is left in the spool; else it stays undated.
     """
+    # What is the same for a whole transfer is asked and noted once.
+    keep: Keep = cache(partial(progress.keep_offset, db))
+    epoch_of: EpochOf = cache(partial(progress.wire_epoch, db))
     decoded = [(record, _decode(record)) for record in spooled]
     for record, content in reversed([*decoded, *_ahead(db, decoded)]):
         with _alone(record):
-            _learn_offsets(db, record, content)
+            _learn_offsets(db, record, content, keep)
     reports = [
-        (record, _read_or_raw(db, record, content, now)) for record, content in decoded
+        (record, _read_or_raw(db, record, content, now, epoch_of))
+        for record, content in decoded
     ]
     waiting = {
         record.id for record, report in reports if _waits(db, record, report, now)
@@ -105,14 +112,14 @@ def _alone(record: SpooledRecord) -> Generator[None]:
 
 
 def _learn_offsets(
-    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord
+    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord, keep: Keep
 ) -> None:
     """Note what a record tells about its timeline and the one before."""
     epoch, stamp = content.epoch or 0, content.time
     where = (record.device_id, record.generation)
     if stamp is not None and stamp.current_timeline and record.offset_s is not None:
         measured = (record.offset_s, record.uncertainty_s)
-        progress.keep_offset(db, *where, epoch, measured)
+        keep(*where, epoch, measured)
     moved = _moved(content)
     known = progress.known_offset(db, *where, epoch)
     if moved is None or known is None or epoch == 0:
@@ -147,15 +154,23 @@ def _offset(
 
 
 def _read_or_raw(
-    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord, now: datetime
+    db: sqlite3.Connection,
+    record: SpooledRecord,
+    content: StoredRecord,
+    now: datetime,
+    epoch_of: EpochOf,
 ) -> Record:
     with _alone(record):
-        return _report(db, record, content, now)
-    return _report(db, record, UNREADABLE, now)
+        return _report(db, record, content, now, epoch_of)
+    return _report(db, record, UNREADABLE, now, epoch_of)
 
 
 def _report(
-    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord, now: datetime
+    db: sqlite3.Connection,
+    record: SpooledRecord,
+    content: StoredRecord,
+    now: datetime,
+    epoch_of: EpochOf,
 ) -> Record:
     offset = _offset(db, record, content)
     occurred = None
@@ -164,9 +179,7 @@ def _report(
     fresh = occurred is not None and abs(now - occurred) <= FRESH
     return Record(
         device_id=record.device_id,
-        epoch=progress.wire_epoch(
-            db, record.device_id, record.generation, content.epoch
-        ),
+        epoch=epoch_of(record.device_id, record.generation, content.epoch),
         sequence=record.number,
         raw=profile_named(record.profile).canonical(record.message),
         occurred_at=occurred,

@@ -6,6 +6,7 @@ docs/bridge.md.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from device_bridge.events import DeviceEvent, DoseEvent, Evidence, Kind, Label
@@ -61,6 +62,7 @@ class _Place:
         )
 
 
+@lru_cache(maxsize=4096)  # read when it comes, and soon again when it is uploaded
 def decode(message: bytes) -> StoredRecord:
     """Return the record in a message that has no record number in front."""
     observation = decode_observation(message)
