@@ -30,7 +30,6 @@ from tests.device_bridge.faults.strikes import Fault
 BEGINNING = datetime(2030, 1, 1, 12, tzinfo=UTC)
 RESTARTED_AFTER = 2.0  # seconds, as a service manager does
 DISK_BAD_FOR = 900.0
-AWAY_FOR = 3600.0
 PATIENCE = 30.0
 STEPS_OF_PATHS = {
     "/v1/dose-events": Step.UPLOAD,
@@ -144,9 +143,9 @@ class Gateway:
         """Let every write fail for a while."""
         self._disk_bad = self._loop.time() + DISK_BAD_FOR, how
 
-    def backend_goes(self) -> None:
-        """Let nobody reach the backend for an hour."""
-        self._away_until = self._loop.time() + AWAY_FOR
+    def backend_goes(self, seconds: float) -> None:
+        """Let nobody reach the backend for so long."""
+        self._away_until = self._loop.time() + seconds
 
     @asynccontextmanager
     async def _radio(self, _hci: str, bonds: BondStore) -> AsyncGenerator[bridge.Stack]:

@@ -65,6 +65,7 @@ class Case:
     strikes: tuple[Strike, ...]
     small: bool = False
     seed: int = 0
+    away_s: float = 3600.0  # for how long the backend goes, if it does
 
     def __str__(self) -> str:
         size = ", small notifications" if self.small else ""
@@ -91,7 +92,9 @@ def singles(reached: dict[Step, int], *, small: bool = False) -> list[Case]:
     return found
 
 
-def pairs(reached: dict[Step, int], seed: int, count: int) -> list[Case]:
+def pairs(
+    reached: dict[Step, int], seed: int, count: int, away_s: float = 3600.0
+) -> list[Case]:
     """Return `count` cases of two faults each, drawn by a seed."""
     draw, found = Random(seed), list[Case]()
     faults, steps = list(Fault), list(reached)
@@ -101,5 +104,6 @@ def pairs(reached: dict[Step, int], seed: int, count: int) -> list[Case]:
             fault, step = draw.choice(faults), draw.choice(steps)
             if may_strike(fault, step):
                 strikes.append(Strike(fault, step, draw.randint(1, reached[step] + 2)))
-        found.append(Case(tuple(strikes), draw.random() < 0.5, draw.randrange(2**32)))
+        small, drawn = draw.random() < 0.5, draw.randrange(2**32)
+        found.append(Case(tuple(strikes), small, drawn, away_s))
     return found

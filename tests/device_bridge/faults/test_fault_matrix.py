@@ -16,6 +16,7 @@ from tests.device_bridge.faults.world import play
 
 SAMPLE, ALL_PAIRS, CHUNK = 100, 2000, 10
 SAMPLE_SEED, PAIRS_SEED = 20301, 1
+SHORT = 400.0  # seconds the backend is away in the sample; an hour in the soak
 SIZES = pytest.mark.parametrize("small", [False, True], ids=["whole", "in parts"])
 Record = pytest.FixtureRequest
 
@@ -49,7 +50,7 @@ def test_every_step_of_the_protocol_is_reached(small: bool) -> None:  # noqa: FB
 def test_a_sample_of_pairs_of_faults_loses_doubles_and_misdates_nothing(
     part: int, request: Record
 ) -> None:
-    drawn = pairs(reached(small=True), SAMPLE_SEED + part, CHUNK)
+    drawn = pairs(reached(small=True), SAMPLE_SEED + part, CHUNK, SHORT)
     run(drawn, request)
 
 

@@ -99,7 +99,7 @@ class World:
             case Fault.KILLED:
                 self.gateway.kill()
             case Fault.BACKEND_AWAY:
-                self.gateway.backend_goes()
+                self.gateway.backend_goes(self.case.away_s)
             case Fault.DISK_FULL | Fault.READ_ONLY:
                 self.gateway.disk_fails(fault)
             case Fault.CLOCK_SET | Fault.CLOCK_BACK | Fault.CLOCK_LOST:
