@@ -118,8 +118,9 @@ async def run(settings: Settings, machine: Machine = THIS_MACHINE) -> None:
             group.create_task(_keep_clock(spooled, backend, clock))
             group.create_task(_keep_registry(registry))
             group.create_task(_keep_token(settings, backend, clock))
-            radio = partial(machine.radio, settings.hci, bonds)
-            group.create_task(_keep_radio(radio, around))
+            for hci in settings.hci.split() or [""]:
+                radio = partial(machine.radio, hci, bonds)
+                group.create_task(_keep_radio(radio, around))
 
 
 async def _keep_radio(

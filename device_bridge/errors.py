@@ -37,6 +37,14 @@ class LostBond(BridgeError):
         self.address = address
 
 
+class WeakBond(BridgeError):
+    """The peripheral offers legacy pairing alone, which is not enough for doses."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address}: offers legacy pairing only, which is refused")
+        self.address = address
+
+
 class RefusedRequest(BridgeError):
     """A peripheral answered a record access request with an error code."""
 

@@ -8,7 +8,7 @@ from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
-from device_bridge.errors import BridgeError, LostBond, UnknownPeripheral
+from device_bridge.errors import BridgeError, LostBond, UnknownPeripheral, WeakBond
 from device_bridge.peripheral import serve
 from device_bridge.profiles import Profile, profile_for
 from device_bridge.surroundings import Surroundings
@@ -29,6 +29,8 @@ class Links:
     ) -> None:
         self._around = around
         self._client = client
+        # An adapter makes one connection at a time; BlueZ fails the second.
+        self._connecting = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
@@ -37,7 +39,8 @@ class Links:
         """Start a link to an advertiser that has none, unless it failed just now."""
         address = found.address
         loop = asyncio.get_running_loop()
-        if address in self._tasks or loop.time() < self._not_before.get(address, 0.0):
+        linked = address in self._around.signals  # over this radio or another
+        if linked or loop.time() < self._not_before.get(address, 0.0):
             return
         profile = profile_for(advertised.service_uuids)
         if profile is not None:
@@ -60,12 +63,15 @@ class Links:
         try:
             async with self._around.slots:
                 began = loop.time()
-                await serve(found, profile, self._around, self._client)
+                await serve(
+                    found, profile, self._around, self._client, self._connecting
+                )
         except BridgeError as error:
             pause = self._pause(found.address, error, loop.time() - began)
             self._not_before[found.address] = loop.time() + pause
             extra = {"why": str(error), "pause_s": round(pause, 1)}
-            level = logging.ERROR if isinstance(error, LostBond) else logging.INFO
+            for_people = isinstance(error, (LostBond, WeakBond))
+            level = logging.ERROR if for_people else logging.INFO
             log.log(level, "link ended", extra=extra)
 
     def _ended(self, address: str, done: asyncio.Task[None]) -> None:
@@ -81,7 +87,7 @@ class Links:
     def _pause(self, address: str, error: BridgeError, held: float) -> float:
         if isinstance(error, UnknownPeripheral):
             return STRANGER_PAUSE
-        if isinstance(error, LostBond):
+        if isinstance(error, (LostBond, WeakBond)):
             return BOND_PAUSE
         failures = 0 if held > HELD_LONG_ENOUGH else self._failures.get(address, 0)
         self._failures[address] = failures + 1

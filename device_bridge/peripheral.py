@@ -37,10 +37,12 @@ async def serve(
     profile: Profile,
     around: Surroundings,
     backend: type[BaseBleakClient] | None,
+    connecting: asyncio.Lock,
 ) -> None:
     """Hold a link to a peripheral until it ends or its slot is wanted.
 
-    `backend` is bleak's, for the radio in use; None is the system's own.
+    `backend` is bleak's, for the radio in use; None is the system's own. `connecting`
+    is held until there is a connection: a radio makes one at a time.
 
     Raises LostPeripheral when the link fails, UnknownPeripheral when the backend does
     not list the device, LostBond when it no longer accepts our keys.
@@ -53,7 +55,7 @@ async def serve(
         backend=backend,
     )
     try:
-        async with asyncio.timeout(SET_UP_WITHIN):
+        async with connecting, asyncio.timeout(SET_UP_WITHIN):
             await client.connect()
         try:
             await _until(ended, _work(client, profile, around), client.address)

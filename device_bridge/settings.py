@@ -36,7 +36,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     SPOOL: directory for the queue and the bonds (default ./bridge-spool).
     SPOOL_MB: how large the queue may grow, in MiB (default 512). Beyond it devices keep
     their records.
-    HCI: tcp-client:HOST:PORT, usb:0 ... (default: the system's Bluetooth).
+    HCI: tcp-client:HOST:PORT, usb:0 ... (default: the system's Bluetooth); several
+    adapters with blanks between.
     MAX_LINKS: links held at a time (default 100 with HCI, 7 with the system's).
     """
 

@@ -20,7 +20,7 @@ from bumble.core import BaseBumbleError
 from bumble.device import Connection, Peer
 from bumble.gatt_client import CharacteristicProxy, ServiceProxy
 
-from device_bridge.errors import LostBond
+from device_bridge.errors import LostBond, WeakBond
 from device_bridge.radio.adapter import Radio
 from device_bridge.radio.apart import apart
 from device_bridge.radio.scanner import text_of
@@ -97,7 +97,8 @@ class BumbleClient(BaseBleakClient):
     async def pair(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401  as in bleak
         """Make a bond, unless the link is encrypted with one already.
 
-        Raises LostBond when the peripheral refuses: it has a bond with us that we lost.
+        Raises LostBond when the peripheral refuses: it has a bond with us that we lost;
+        WeakBond when it knows no LE Secure Connections.
         """
         connection = self._link()
         if connection.is_encrypted:
@@ -110,6 +111,9 @@ class BumbleClient(BaseBleakClient):
                 raise LostBond(self.address) from error
             raise
         self._unconfirmed = str(connection.peer_address)
+        if await self.radio.bonds.get(self._unconfirmed) is None:
+            await self.disconnect()
+            raise WeakBond(self.address)
 
     async def unpair(self) -> None:
         """Forget the bond on this side."""

@@ -47,6 +47,8 @@ class BondStore(KeyStore):
         self._db.execute("DELETE FROM bond WHERE peer = ?", (name,))
 
     async def update(self, name: str, keys: PairingKeys) -> None:
+        if keys.ltk is None:
+            return  # of legacy pairing, which is refused
         self._db.execute(
             "INSERT OR REPLACE INTO bond (peer, keys) VALUES (?, ?)",
             (name, json.dumps(keys.to_dict())),

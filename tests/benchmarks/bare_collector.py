@@ -31,7 +31,8 @@ async def collect(hci: str, addresses: list[str], folder: Path) -> float:
     client, began = client_on(radio), list[float]()
 
     async def take(address: str) -> None:
-        link: Any = client(BLEDevice(address, None, None), timeout=30.0)
+        made: Any = client
+        link = made(BLEDevice(address, None, None), timeout=30.0)
         await link.connect(pair=False)
         for text in (MAKER, MODEL, SERIAL):
             await link.read_gatt_char(link.services.get_characteristic(text))
@@ -46,7 +47,7 @@ async def collect(hci: str, addresses: list[str], folder: Path) -> float:
                 done.set()
 
         await link.start_notify(answers, answered)
-        await link.start_notify(records, lambda _: None)
+        await link.start_notify(records, _drop)
         await link.write_gatt_char(answers, racp.from_number(1).encode(), response=True)
         await done.wait()
         await link.disconnect()
@@ -56,3 +57,7 @@ async def collect(hci: str, addresses: list[str], folder: Path) -> float:
     await radio.close()
     bonds.close()
     return elapsed
+
+
+def _drop(_value: bytearray) -> None:
+    """Take a record and do nothing with it."""

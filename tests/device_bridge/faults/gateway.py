@@ -29,7 +29,6 @@ from tests.device_bridge.faults.strikes import Fault
 
 BEGINNING = datetime(2030, 1, 1, 12, tzinfo=UTC)
 RESTARTED_AFTER = 2.0  # seconds, as a service manager does
-DISK_BAD_FOR = 900.0
 PATIENCE = 30.0
 STEPS_OF_PATHS = {
     "/v1/dose-events": Step.UPLOAD,
@@ -139,9 +138,9 @@ class Gateway:
         if self._running is not None:
             self._running.cancel()
 
-    def disk_fails(self, how: Fault) -> None:
-        """Let every write fail for a while."""
-        self._disk_bad = self._loop.time() + DISK_BAD_FOR, how
+    def disk_fails(self, how: Fault, seconds: float) -> None:
+        """Let every write fail for so long."""
+        self._disk_bad = self._loop.time() + seconds, how
 
     def backend_goes(self, seconds: float) -> None:
         """Let nobody reach the backend for so long."""

@@ -101,7 +101,7 @@ class World:
             case Fault.BACKEND_AWAY:
                 self.gateway.backend_goes(self.case.away_s)
             case Fault.DISK_FULL | Fault.READ_ONLY:
-                self.gateway.disk_fails(fault)
+                self.gateway.disk_fails(fault, self.case.away_s / 4)
             case Fault.CLOCK_SET | Fault.CLOCK_BACK | Fault.CLOCK_LOST:
                 jump = {Fault.CLOCK_SET: JUMP_S, Fault.CLOCK_BACK: -JUMP_S}
                 self._plan(an_event(self._soon(), "clock_set", amount=jump.get(fault)))
