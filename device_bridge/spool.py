@@ -3,7 +3,6 @@
 SQLite with WAL and synchronous=FULL, used from one thread. A record is identified by
 device, generation (the numbering from one factory reset to the next), number and hash:
 appending it again does nothing. A record leaves when the backend has committed it.
-The file says its version (`PRAGMA user_version`); what changes it goes into UPGRADES.
 """
 
 import asyncio
@@ -18,49 +17,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from device_bridge import progress, samples
-from device_bridge.errors import BadSpool, QueueUnavailable
-from device_bridge.private import private_file
+from device_bridge import progress
+from device_bridge.errors import QueueUnavailable
+from device_bridge.spool_file import Transaction, open_file
 from device_bridge.unchecked import UNCHECKED
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 P = ParamSpec("P")
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS record (
-    id INTEGER PRIMARY KEY, device_id TEXT NOT NULL, profile TEXT NOT NULL,
-    generation INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
-    message BLOB NOT NULL, live INTEGER NOT NULL, heard_at TEXT NOT NULL, offset_s REAL,
-    uncertainty_s REAL NOT NULL, held_until REAL NOT NULL DEFAULT 0, why TEXT,
-    unchecked TEXT,
-    UNIQUE (device_id, generation, number, hash)
-);
-CREATE VIEW IF NOT EXISTS spooled AS
-    SELECT id, device_id, profile, generation, number, message, live, heard_at,
-    offset_s, uncertainty_s, held_until, unchecked FROM record;
-CREATE INDEX IF NOT EXISTS record_unchecked ON record (id) WHERE unchecked IS NOT NULL;
-CREATE TABLE IF NOT EXISTS event (
-    id TEXT PRIMARY KEY, item TEXT NOT NULL, held_until REAL NOT NULL DEFAULT 0,
-    unchecked TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)
-    WITHOUT ROWID;
-"""
-# What leads from each version of the file to the next; the first had no number.
-UPGRADES = (
-    """
-    ALTER TABLE record ADD COLUMN unchecked TEXT;
-    ALTER TABLE event ADD COLUMN unchecked TEXT;
-    ALTER TABLE segment ADD COLUMN unchecked TEXT;
-    CREATE INDEX record_unchecked ON record (id) WHERE unchecked IS NOT NULL;
-    DROP VIEW spooled;
-    CREATE VIEW spooled AS
-        SELECT id, device_id, profile, generation, number, message, live, heard_at,
-        offset_s, uncertainty_s, held_until, unchecked FROM record;
-    """,
-)
-VERSION = len(UPGRADES)
 WARN_AT = 0.8  # of the limit
 
 
@@ -108,7 +73,7 @@ class Spool:
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._db = self._thread.submit(_open, path).result()
+        self._db = self._thread.submit(open_file, path).result()
         self._limit = limit
         self._warned = False
 
@@ -130,7 +95,7 @@ class Spool:
         """
 
         def transaction() -> T:
-            with _Transaction(self._db):
+            with Transaction(self._db):
                 return work(self._db, *args, **options)
 
         loop = asyncio.get_running_loop()
@@ -165,53 +130,6 @@ class Spool:
         if nearly and not self._warned:
             log.warning("queue nearly full", extra=filled)
         self._warned = nearly
-
-
-class _Transaction:
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:  # a full disk may have ended it already
-                self._db.execute("ROLLBACK")
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    kept = private_file(path)
-    db = sqlite3.connect(kept, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        _bring_up_to_date(db, path)
-    except BadSpool:
-        db.close()
-        raise
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise BadSpool(path, str(error)) from error
-    return db
-
-
-def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    """Make or change the tables to this version's; raises BadSpool for a later one."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise BadSpool(path, f"made by a newer bridge (version {version})")
-    made = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'record')"
-    is_new = not db.execute(made).fetchone()[0]
-    if version == VERSION and not is_new:
-        return  # a full disk does not keep what is queued from being uploaded
-    present = SCHEMA + progress.SCHEMA + samples.SCHEMA
-    changes = [present] if is_new else UPGRADES[version:]
-    script = "".join(changes) + f"PRAGMA user_version = {VERSION};"
-    db.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
 
 
 def used(db: sqlite3.Connection) -> int:

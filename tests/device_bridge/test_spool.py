@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_bridge import progress, samples, spool, unchecked
+from device_bridge import progress, samples, spool, spool_file, unchecked
 from device_bridge.errors import BadSpool
 from device_bridge.events import Kind, plain_event
 from device_bridge.gatt import nomenclature as mdc
@@ -41,7 +41,7 @@ def a_record(number: int, message: bytes = b"message") -> RawRecord:
 
 def a_database() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None)
-    for schema in (spool.SCHEMA, progress.SCHEMA, samples.SCHEMA):
+    for schema in (spool_file.SCHEMA, progress.SCHEMA, samples.SCHEMA):
         db.executescript(schema)
     progress.begin(db, "d", 0, 0)
     return db
