@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from random import Random
 
 from bleak.backends.client import BaseBleakClient
@@ -29,8 +30,9 @@ class Links:
     ) -> None:
         self._around = around
         self._client = client
-        # An adapter makes one connection at a time; BlueZ fails the second.
-        self._connecting = asyncio.Lock()
+        # An adapter makes one connection at a time. BlueZ fails the second, and says
+        # only when services are known that it is free; our own radios see to it.
+        self._connecting = asyncio.Lock() if client is None else nullcontext()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from bleak import BleakClient
@@ -37,7 +37,7 @@ async def serve(
     profile: Profile,
     around: Surroundings,
     backend: type[BaseBleakClient] | None,
-    connecting: asyncio.Lock,
+    connecting: AbstractAsyncContextManager[None],
 ) -> None:
     """Hold a link to a peripheral until it ends or its slot is wanted.
 
