@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from bleak import BleakClient
@@ -250,6 +252,12 @@ class RecordLink:
         )
         if committed <= deleted:
             return
+        if await self._has_others(committed):
+            # It was reset, and has counted as far again: nothing of that is committed.
+            through = await self._around.spool.run(progress.received_through, self._id)
+            await self._begin_anew(through)
+            self._live.lost += 1
+            return
         try:
             await self._reader.ask(racp.delete_through(committed))
         except RefusedRequest as error:
@@ -257,6 +265,23 @@ class RecordLink:
                 raise
             await self._delete_one_by_one(committed)
         await self._around.spool.run(progress.note_deleted, self._id, committed)
+
+    async def _has_others(self, committed: int) -> bool:
+        """Return whether the device has another record where the last committed was."""
+        known = await self._around.spool.run(spool.last_committed, self._id)
+        if known is None or known[0] > committed:
+            return False
+        hashes: list[str] = []
+
+        async def note(records: Sequence[tuple[int, bytes]]) -> None:
+            hashes.extend(
+                sha256(self._profile.canonical(message)).hexdigest()
+                for _, message in records
+            )
+
+        with suppress(RefusedRequest):  # a device need not know ranges
+            await self._reader.ask(racp.within(known[0], known[0]), note)
+        return bool(hashes) and known[1] not in hashes
 
     async def _delete_one_by_one(self, through: int) -> None:
         """Delete first records up to a number; never all, a new one may have come."""

@@ -247,10 +247,32 @@ def forget(db: sqlite3.Connection, records: Iterable[SpooledRecord]) -> None:
         ids.append((record.id,))
         key = (record.device_id, record.generation)
         by_device.setdefault(key, []).append(record.number)
-    db.executemany("DELETE FROM record WHERE id = ?", ids)
     for (device_id, generation), numbers in by_device.items():
         if generation == progress.generation(db, device_id):
+            _note_last(db, device_id, generation, max(numbers))
             progress.add_committed(db, device_id, numbers)
+    db.executemany("DELETE FROM record WHERE id = ?", ids)
+
+
+def _note_last(
+    db: sqlite3.Connection, device_id: str, generation: int, number: int
+) -> None:
+    """Remember what the last committed record was, to know it again in the device."""
+    row = db.execute(
+        "SELECT hash FROM record WHERE device_id = ? AND generation = ? AND number = ?",
+        (device_id, generation, number),
+    ).fetchone()
+    if row is not None:
+        known = {"generation": generation, "number": number, "hash": row[0].hex()}
+        remember(db, f"last {device_id}", known)
+
+
+def last_committed(db: sqlite3.Connection, device_id: str) -> tuple[int, str] | None:
+    """Return number and hash (hex) of the last committed record, if still known."""
+    known = recall(db, f"last {device_id}")
+    if known is None or known["generation"] != progress.generation(db, device_id):
+        return None
+    return known["number"], known["hash"]
 
 
 def hold(
