@@ -1,4 +1,4 @@
-"""python -m device_bridge run | scan | check | decode | simulate | pair"""
+"""python -m device_bridge run | scan | status | check | decode | simulate | pair"""
 
 import argparse
 import asyncio
@@ -6,22 +6,20 @@ import logging
 import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from bleak import BleakScanner
-from bleak.backends.device import BLEDevice
-from bleak.backends.scanner import AdvertisementData
 
 from device_bridge import bridge, decode
 from device_bridge.backend import Backend
 from device_bridge.check.run import check
+from device_bridge.clock import real_now
 from device_bridge.errors import BadSettings, BridgeError
 from device_bridge.log import EventFormatter
 from device_bridge.metrics import measured
-from device_bridge.profiles import profile_for
-from device_bridge.radio.keys import BondStore
-from device_bridge.settings import Settings, read_settings, write_token
+from device_bridge.scan import scan
+from device_bridge.settings import read_settings, write_token
+from device_bridge.status import show
 from device_bridge.virtual.stage import simulate
 
 
@@ -64,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     make.add_argument("--seconds", type=float, default=5.0)
     make.set_defaults(act=_scan)
+
+    make = commands.add_parser("status", help="show this bridge's devices and queue")
+    make.add_argument("--once", action="store_true", help="print once and leave")
+    make.set_defaults(act=_status)
 
     make = commands.add_parser("decode", help="show what octets mean")
     decode.add_options(make)
@@ -125,25 +127,14 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _scan(options: argparse.Namespace) -> int:
-    return _until_stopped(_show_devices(read_settings(), options.seconds))
+    return _until_stopped(scan(read_settings(), options.seconds))
 
 
-async def _show_devices(settings: Settings, seconds: float) -> None:
-    shown: set[str] = set()
-
-    def heard(found: BLEDevice, advertised: AdvertisementData) -> None:
-        profile = profile_for(advertised.service_uuids)
-        if profile is not None and found.address not in shown:
-            shown.add(found.address)
-            print(f"{found.address}  {advertised.rssi} dBm  {profile.name}", flush=True)
-
-    bonds = BondStore(settings.spool / "bonds.sqlite")
-    async with (
-        bridge.bluetooth(settings.hci, bonds) as stack,
-        BleakScanner(heard, scanning_mode=stack.mode, backend=stack.scanner),
-    ):
-        await asyncio.sleep(seconds)
-    bonds.close()
+def _status(options: argparse.Namespace) -> int:
+    queue = read_settings().spool / "spool.sqlite"
+    with suppress(KeyboardInterrupt):
+        show(queue, real_now(), once=options.once)
+    return 0
 
 
 def _decode(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 import httpx
+import orjson
 
 from device_bridge.clock import Clock, DomainClock
 from device_bridge.errors import BackendRefused, BackendUnavailable
@@ -53,8 +54,12 @@ class RegisteredDevice:
 class Backend:
     """One connection pool and a token that may change."""
 
-    def __init__(self, address: str, token: str) -> None:
-        self._http = httpx.AsyncClient(base_url=address, timeout=PATIENCE)
+    def __init__(
+        self, address: str, token: str, over: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=address, timeout=PATIENCE, transport=over
+        )
         self._token = token
 
     async def close(self) -> None:
@@ -139,9 +144,13 @@ class Backend:
         no commit and no refusal, but a backend that was not reached.
         """
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        content = None
+        if method == "POST":
+            headers["Content-Type"] = "application/json"
+            content = orjson.dumps(body)
         try:
             answer = await self._http.request(
-                method, path, headers=headers, json=body if method == "POST" else None
+                method, path, headers=headers, content=content
             )
         except httpx.HTTPError as error:
             raise BackendUnavailable(f"{type(error).__name__}: {error}") from error
@@ -154,7 +163,7 @@ class Backend:
         if answer.status_code >= 300:
             raise BackendRefused(answer.status_code, answer.text)
         try:
-            return read(answer.json())
+            return read(orjson.loads(answer.content))
         except NOT_OURS as error:
             why = f"not an answer of the backend: {type(error).__name__}"
             raise BackendUnavailable(why) from error

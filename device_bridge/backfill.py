@@ -16,6 +16,7 @@ from device_bridge.events import Kind
 from device_bridge.gatt import racp
 from device_bridge.gatt.racp import ResponseCode
 from device_bridge.record_reader import RecordReader, Reply
+from device_bridge.status import gaps_key
 from device_bridge.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
@@ -23,11 +24,14 @@ log = logging.getLogger(__name__)
 ATTEMPTS = 3
 BUSY_PAUSE = 1.0  # real seconds
 UNREADABLE_LINKS = 3  # over so many links a record must fail before it is given up
-Keep = Callable[[Sequence[tuple[int, bytes]]], Awaitable[None]]
+Keep = Callable[[Sequence[tuple[int, bytes]]], Awaitable[bool]]
 
 
 class Backfill:
-    """The stored records of one device on one link; `keep` puts them on disk."""
+    """The stored records of one device on one link.
+
+    `keep` puts them on disk, or returns False: then they count as not received.
+    """
 
     def __init__(
         self, reader: RecordReader, device_id: str, around: Surroundings, keep: Keep
@@ -37,6 +41,7 @@ class Backfill:
         self._around = around
         self._keep = keep
         self._failed: set[int] = set()
+        self._all_kept = True
 
     async def fetch(self) -> None:
         """Receive all that is stored and not here yet; report what is lost.
@@ -53,19 +58,24 @@ class Backfill:
         run = self._around.spool.run
         for _ in range(ATTEMPTS):
             through = await run(progress.received_through, self._id)
-            if (await self._ask(racp.from_number(through + 1))).complete:
+            reply = await self._ask(racp.from_number(through + 1))
+            if reply.complete and self._all_kept:
                 return True
         return False
 
     async def _ask(self, request: racp.Request) -> Reply:
         for _ in range(ATTEMPTS):
+            self._all_kept = True
             try:
-                return await self._reader.ask(request, self._keep)
+                return await self._reader.ask(request, self._sink)
             except RefusedRequest as error:
                 if error.code != ResponseCode.SERVER_BUSY:
                     raise
             await asyncio.sleep(BUSY_PAUSE)
         raise LostPeripheral(self._reader.address, "too busy to send its records")
+
+    async def _sink(self, records: Sequence[tuple[int, bytes]]) -> None:
+        self._all_kept &= await self._keep(records)
 
     async def _fill_holes(self, *, proven: bool) -> bool:
         """Read or report the numbers that are missing below others.
@@ -147,5 +157,7 @@ class Backfill:
     async def _report_gap(self, low: int, high: int, why: Mapping[str, object]) -> None:
         detail: dict[str, object] = {"from": low, "to": high, **why}
         await self._around.report(self._id, Kind.GAP, detail)
-        await self._around.spool.run(progress.add_run, self._id, low, high)
+        run = self._around.spool.run
+        await run(progress.add_run, self._id, low, high)
+        await run(spool.add_up, gaps_key(self._id), high - low + 1)
         log.warning("gap", extra={"device": self._id} | detail)

@@ -3,11 +3,18 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 
+import httpx
 from bleak import BleakScanner
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.scanner import BaseBleakScanner
@@ -21,6 +28,7 @@ from device_bridge.errors import (
     BackendUnavailable,
     BadSettings,
     LostRadio,
+    QueueUnavailable,
 )
 from device_bridge.links import Links
 from device_bridge.radio.adapter import open_radio
@@ -36,6 +44,7 @@ from device_bridge.upload import Uploader
 log = logging.getLogger(__name__)
 
 RADIO_PAUSE = 1.0
+DISK_PAUSE = 5.0
 CLOCK_EVERY, CLOCK_RETRY = 20.0, 1.0
 DEVICES_EVERY = 30.0
 TOKEN_EVERY = 30.0
@@ -69,18 +78,31 @@ async def bluetooth(hci: str, bonds: BondStore) -> AsyncGenerator[Stack]:
         await radio.close()
 
 
-async def run(
-    settings: Settings, machine_time: Callable[[], datetime] = real_now
-) -> None:
-    """Bridge until cancelled. `machine_time` may be wrong, and is read once."""
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the bridge runs on. `now` may be wrong, and is read once."""
+
+    now: Callable[[], datetime] = real_now
+    since_boot: Callable[[], timedelta] = since_boot
+    radio: Callable[[str, BondStore], AbstractAsyncContextManager[Stack]] = bluetooth
+    http: httpx.AsyncBaseTransport | None = None
+
+
+THIS_MACHINE = Machine()
+
+
+async def run(settings: Settings, machine: Machine = THIS_MACHINE) -> None:
+    """Bridge until cancelled."""
     async with AsyncExitStack() as opened:
-        spooled = Spool(settings.spool / "spool.sqlite")
+        spooled = Spool(settings.spool / "spool.sqlite", settings.spool_octets)
         opened.callback(spooled.close)
+        await _until_readable(spooled)
         bonds = BondStore(settings.spool / "bonds.sqlite")
         opened.callback(bonds.close)
-        backend = Backend(settings.backend, read_token(settings).text)
+        token = read_token(settings).text
+        backend = Backend(settings.backend, token, machine.http)
         opened.push_async_callback(backend.close)
-        clock = await _own_clock(spooled, machine_time())
+        clock = await _own_clock(spooled, machine)
         await _first_clock(spooled, backend, clock)
         uploader = Uploader(spooled, backend, clock)
         registry = Registry(spooled, backend)
@@ -101,13 +123,17 @@ async def run(
             group.create_task(_keep_clock(spooled, backend, clock))
             group.create_task(_keep_registry(registry))
             group.create_task(_keep_token(settings, backend, clock))
-            group.create_task(_keep_radio(settings.hci, bonds, around))
+            for hci in settings.hci.split() or [""]:
+                radio = partial(machine.radio, hci, bonds)
+                group.create_task(_keep_radio(radio, around))
 
 
-async def _keep_radio(hci: str, bonds: BondStore, around: Surroundings) -> None:
+async def _keep_radio(
+    radio: Callable[[], AbstractAsyncContextManager[Stack]], around: Surroundings
+) -> None:
     while True:
         try:
-            async with bluetooth(hci, bonds) as stack:
+            async with radio() as stack:
                 log.info("radio on")
                 await _scan(stack, around)
         except (LostRadio, BleakError) as error:
@@ -126,14 +152,27 @@ async def _scan(stack: Stack, around: Surroundings) -> None:
         await links.close()
 
 
-async def _own_clock(spooled: Spool, shown: datetime) -> Clock:
+async def _until_readable(spooled: Spool) -> None:
+    """Wait for the disk: without what was noted, nothing can be done rightly."""
+    while True:
+        try:
+            await spooled.run(spool.count)
+        except QueueUnavailable:
+            await asyncio.sleep(DISK_PAUSE)
+        else:
+            return
+
+
+async def _own_clock(spooled: Spool, machine: Machine) -> Clock:
     """Return a clock that goes on from what this machine's clock shows.
 
     Somebody who sets that while we run would make two errors of one.
     """
-    boot = boot_id()
-    base = await spooled.run(unchecked.base_of, boot, shown - since_boot())
-    return Clock(read_real=lambda: base + since_boot(), boot=boot)
+    boot, running = boot_id(), machine.since_boot
+    base = machine.now() - running()
+    with suppress(QueueUnavailable):
+        base = await spooled.run(unchecked.base_of, boot, base)
+    return Clock(read_real=lambda: base + running(), boot=boot)
 
 
 async def _first_clock(spooled: Spool, backend: Backend, clock: Clock) -> None:
@@ -156,13 +195,14 @@ async def _ask_clock(spooled: Spool, backend: Backend, clock: Clock) -> bool:
     except (BackendUnavailable, BackendRefused) as error:
         log.info("clock not read", extra={"why": str(error)})
         return False
-    changed = domain != clock.domain
-    if clock.follow(domain):
-        await spooled.run(unchecked.correct, clock.boot, clock.shift_s)
-        base = clock.real - since_boot()
-        await spooled.run(unchecked.keep_base, clock.boot, base)
-    if changed:
-        await spooled.run(spool.remember, "domain clock", _as_json(domain))
+    changed, first = domain != clock.domain, clock.follow(domain)
+    with suppress(QueueUnavailable):
+        if first:
+            now = clock.real.timestamp()
+            await spooled.run(unchecked.correct, clock.boot, clock.shift_s, now)
+            await spooled.run(unchecked.move_base, clock.boot, clock.error)
+        if changed:
+            await spooled.run(spool.remember, "domain clock", _as_json(domain))
     if clock.error:
         behind = clock.error.total_seconds()
         log.warning("own clock is wrong", extra={"behind_s": round(behind, 1)})

@@ -11,6 +11,8 @@ from device_bridge.gatt.elapsed_time import ElapsedTime
 
 WRONG_BY = timedelta(seconds=60)
 CLOCK_STEP_S = 2.0
+# By how much a sound clock may run wrong: quartz with its temperature, 8.6 s a day.
+TOLERANCE = 100e-6
 
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -161,6 +163,16 @@ def compare_clocks(
         return ClockReading(None, uncertainty, before + half, stamp)
     offset = (face - (before + half)).total_seconds()
     return ClockReading(offset, uncertainty, before + half, stamp)
+
+
+def run_alike(earlier: ClockReading, later: ClockReading) -> bool:
+    """Return whether a device's clock ran as ours did between two readings."""
+    if earlier.offset_s is None or later.offset_s is None:
+        return earlier.offset_s == later.offset_s
+    apart = abs(later.offset_s - earlier.offset_s)
+    elapsed = (later.at - earlier.at).total_seconds()
+    bound = earlier.uncertainty_s + later.uncertainty_s + abs(elapsed) * TOLERANCE
+    return apart <= bound
 
 
 def true_time(stamp: ElapsedTime, offset_s: float | None) -> datetime | None:

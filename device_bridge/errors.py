@@ -37,6 +37,14 @@ class LostBond(BridgeError):
         self.address = address
 
 
+class NoBond(LostBond):
+    """The peripheral paired and made no bond that lasts, so it would ask each time."""
+
+    def __init__(self, address: str) -> None:
+        BridgeError.__init__(self, f"{address}: paired without a bond that lasts")
+        self.address = address
+
+
 class WeakPairing(LostBond):
     """The peripheral offers legacy pairing alone: whoever listens gets the keys."""
 
@@ -92,6 +100,17 @@ class BadSpool(BridgeError):
 
 class BadInput(BridgeError):
     """What a person gave a command to read is not there, or is not what it reads."""
+
+
+class QueueUnavailable(BridgeError):
+    """Nothing can be kept on disk now: it is full, read-only, or the queue's bound.
+
+    Devices keep their records; trying again helps once there is space.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"nothing can be queued, devices keep their records: {why}")
+        self.why = why
 
 
 class BadSettings(BridgeError):

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 Item = dict[str, Any]
+WORTH_SAYING_S = 1.0
 
 
 class Evidence(StrEnum):
@@ -92,6 +93,13 @@ class Record:
         """Return where this goes; what cannot be read goes where it stays raw."""
         return "device-events" if isinstance(self.what, DeviceEvent) else "dose-events"
 
+    @property
+    def _doubt(self) -> Item:
+        """Return by how much a device event's time may be wrong, where it matters."""
+        if self.occurred_at is None or self.uncertainty_s <= WORTH_SAYING_S:
+            return {}
+        return {"time_uncertainty_s": round(self.uncertainty_s, 3)}
+
     def item(self) -> Item:
         """Return the JSON item."""
         identity: Item = {
@@ -107,7 +115,7 @@ class Record:
                 "occurred_at": as_text(self.occurred_at),
                 "record": identity,
                 "heard_until": None,
-                "detail": self.what.detail,
+                "detail": self.what.detail | self._doubt,
                 "claimed_live": self.claimed_live,
             }
         dose = self.what

@@ -2,13 +2,13 @@
 
 import logging
 import sqlite3
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import cache, partial
 
 from device_bridge import progress, spool
-from device_bridge.clock import true_time
+from device_bridge.clock import TOLERANCE, true_time
 from device_bridge.errors import MalformedRecord
 from device_bridge.events import DeviceEvent, Kind, Record
 from device_bridge.gatt.elapsed_time import CURRENT_TIMELINE
@@ -24,31 +24,41 @@ LONGEST_WAIT = timedelta(days=1)  # for a device that does not come back
 LOOK_AGAIN = 60.0  # real seconds
 UNREADABLE = StoredRecord(number=None, time=None, epoch=None, what=None)
 Offset = tuple[float, float]
+Keep = Callable[[str, int, int, Offset], None]
+EpochOf = Callable[[str, int, int | None], int]
 
 
 def interpret(
-    db: sqlite3.Connection, spooled: Sequence[SpooledRecord], now: datetime
+    db: sqlite3.Connection,
+    spooled: Sequence[SpooledRecord],
+    now: datetime,
+    real: float,
 ) -> list[tuple[SpooledRecord, Record]]:
-    """Return records and their reports, in order. `now` is the domain time.
+    """Return records and their reports, in order.
+
+    `now` is the domain time, `real` the real one (epoch seconds).
 
     A record of the device's present timeline is dated by the offset measured on the
     link it came over. One of an older timeline by the offset last known for that, or by
     the change that a later "clock set" record states. If that may still come, because
     the transfer broke off, the record is left in the spool; else it stays undated.
     """
+    # What is the same for a whole transfer is asked and noted once.
+    keep: Keep = cache(partial(progress.keep_offset, db))
+    epoch_of: EpochOf = cache(partial(progress.wire_epoch, db))
     decoded = [(record, _decode(record)) for record in spooled]
     for record, content in reversed([*decoded, *_ahead(db, decoded)]):
         with _alone(record):
-            _learn_offsets(db, record, content)
+            _learn_offsets(db, record, content, keep)
     reports = [
-        (record, _read_or_raw(db, record, content, now)) for record, content in decoded
+        (record, _read_or_raw(db, record, content, now, epoch_of))
+        for record, content in decoded
     ]
     waiting = {
         record.id for record, report in reports if _waits(db, record, report, now)
     }
-    spool.hold(
-        db, [(id_, progress.UNDATED) for id_ in waiting], time.time() + LOOK_AGAIN
-    )
+    held = [(id_, progress.UNDATED) for id_ in waiting]
+    spool.hold(db, held, real + LOOK_AGAIN)
     return [(record, report) for record, report in reports if record.id not in waiting]
 
 
@@ -102,30 +112,30 @@ def _alone(record: SpooledRecord) -> Generator[None]:
 
 
 def _learn_offsets(
-    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord
+    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord, keep: Keep
 ) -> None:
     """Note what a record tells about its timeline and the one before."""
     epoch, stamp = content.epoch or 0, content.time
     where = (record.device_id, record.generation)
     if stamp is not None and stamp.current_timeline and record.offset_s is not None:
         measured = (record.offset_s, record.uncertainty_s)
-        progress.keep_offset(db, *where, epoch, measured)
+        keep(*where, epoch, measured)
     moved = _moved(content)
     known = progress.known_offset(db, *where, epoch)
     if moved is None or known is None or epoch == 0:
         return
     if progress.known_offset(db, *where, epoch - 1) is None:
-        before = (known[0] - moved, known[1])
+        before = (known[0] - moved[0], known[1] + moved[1])
         progress.keep_offset(db, *where, epoch - 1, before)
 
 
-def _moved(content: StoredRecord) -> float | None:
-    """Return by how many seconds a clock was moved, new minus old."""
+def _moved(content: StoredRecord) -> Offset | None:
+    """Return by how many seconds a clock was moved, new minus old, and how exactly."""
     what = content.what
     if not isinstance(what, DeviceEvent) or what.kind is not Kind.CLOCK_SET:
         return None
     back: float | None = what.detail.get("old_minus_new_s")
-    return None if back is None else -back
+    return None if back is None else (-back, what.detail.get("uncertainty_s", 0.0))
 
 
 def _offset(
@@ -144,15 +154,23 @@ def _offset(
 
 
 def _read_or_raw(
-    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord, now: datetime
+    db: sqlite3.Connection,
+    record: SpooledRecord,
+    content: StoredRecord,
+    now: datetime,
+    epoch_of: EpochOf,
 ) -> Record:
     with _alone(record):
-        return _report(db, record, content, now)
-    return _report(db, record, UNREADABLE, now)
+        return _report(db, record, content, now, epoch_of)
+    return _report(db, record, UNREADABLE, now, epoch_of)
 
 
 def _report(
-    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord, now: datetime
+    db: sqlite3.Connection,
+    record: SpooledRecord,
+    content: StoredRecord,
+    now: datetime,
+    epoch_of: EpochOf,
 ) -> Record:
     offset = _offset(db, record, content)
     occurred = None
@@ -161,15 +179,23 @@ def _report(
     fresh = occurred is not None and abs(now - occurred) <= FRESH
     return Record(
         device_id=record.device_id,
-        epoch=progress.wire_epoch(
-            db, record.device_id, record.generation, content.epoch
-        ),
+        epoch=epoch_of(record.device_id, record.generation, content.epoch),
         sequence=record.number,
         raw=profile_named(record.profile).canonical(record.message),
         occurred_at=occurred,
-        uncertainty_s=offset[1] if offset else record.uncertainty_s,
+        uncertainty_s=_uncertainty(record, offset, occurred),
         device_time=content.time.encode() if content.time else None,
         offset_s=offset[0] if offset else None,
         what=content.what,
         claimed_live=fresh and (record.live or now - record.heard_at <= FRESH),
     )
+
+
+def _uncertainty(
+    record: SpooledRecord, offset: Offset | None, occurred: datetime | None
+) -> float:
+    """Return how far a time may be off, seconds: a clock drifts since it was right."""
+    if offset is None or occurred is None:
+        return record.uncertainty_s
+    age_s = abs((record.heard_at - occurred).total_seconds())
+    return offset[1] + TOLERANCE * age_s

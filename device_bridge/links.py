@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from random import Random
 
 from bleak.backends.client import BaseBleakClient
@@ -29,6 +30,9 @@ class Links:
     ) -> None:
         self._around = around
         self._client = client
+        # An adapter makes one connection at a time. BlueZ fails the second, and says
+        # only when services are known that it is free; our own radios see to it.
+        self._connecting = asyncio.Lock() if client is None else nullcontext()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
@@ -37,10 +41,12 @@ class Links:
         """Start a link to an advertiser that has none, unless it failed just now."""
         address = found.address
         loop = asyncio.get_running_loop()
-        if address in self._tasks or loop.time() < self._not_before.get(address, 0.0):
+        linked = address in self._around.signals  # over this radio or another
+        if linked or loop.time() < self._not_before.get(address, 0.0):
             return
         profile = profile_for(advertised.service_uuids)
         if profile is not None:
+            self._around.signals[address] = advertised.rssi
             task = loop.create_task(self._hold(found, profile))
             self._tasks[address] = task
             task.add_done_callback(lambda done: self._ended(address, done))
@@ -59,16 +65,20 @@ class Links:
         try:
             async with self._around.slots:
                 began = loop.time()
-                await serve(found, profile, self._around, self._client)
+                await serve(
+                    found, profile, self._around, self._client, self._connecting
+                )
         except BridgeError as error:
             pause = self._pause(found.address, error, loop.time() - began)
             self._not_before[found.address] = loop.time() + pause
             extra = {"why": str(error), "pause_s": round(pause, 1)}
-            level = logging.ERROR if isinstance(error, LostBond) else logging.INFO
+            for_people = isinstance(error, LostBond)
+            level = logging.ERROR if for_people else logging.INFO
             log.log(level, "link ended", extra=extra)
 
     def _ended(self, address: str, done: asyncio.Task[None]) -> None:
         self._tasks.pop(address, None)
+        self._around.signals.pop(address, None)
         error = None if done.cancelled() else done.exception()
         if error is not None:
             # A fault of ours: one device must not take the others down with it.

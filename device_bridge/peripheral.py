@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from bleak import BleakClient
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_WITHIN = 10.0
 PAIR_WITHIN = 20.0
+SET_UP_WITHIN = 40.0  # connecting, encrypting, discovering
+HANG_UP_WITHIN = 10.0
 REFUSED_KEYS = (
     "AuthenticationFailed",
     "AuthenticationRejected",
@@ -34,10 +37,12 @@ async def serve(
     profile: Profile,
     around: Surroundings,
     backend: type[BaseBleakClient] | None,
+    connecting: AbstractAsyncContextManager[None],
 ) -> None:
     """Hold a link to a peripheral until it ends or its slot is wanted.
 
-    `backend` is bleak's, for the radio in use; None is the system's own.
+    `backend` is bleak's, for the radio in use; None is the system's own. `connecting`
+    is held until there is a connection: a radio makes one at a time.
 
     Raises LostPeripheral when the link fails, UnknownPeripheral when the backend does
     not list the device, LostBond when it no longer accepts our keys.
@@ -50,11 +55,14 @@ async def serve(
         backend=backend,
     )
     try:
-        await client.connect()
+        async with connecting, asyncio.timeout(SET_UP_WITHIN):
+            await client.connect()
         try:
             await _until(ended, _work(client, profile, around), client.address)
         finally:
-            await client.disconnect()
+            with suppress(TimeoutError):  # it ends by itself when it is not kept up
+                async with asyncio.timeout(HANG_UP_WITHIN):
+                    await client.disconnect()
     except BleakError as error:
         raise LostPeripheral(found.address, str(error)) from error
     except TimeoutError as error:

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from bleak import BleakClient
@@ -12,20 +13,24 @@ from bleak import BleakClient
 from device_bridge import progress, spool
 from device_bridge.backend import RegisteredDevice
 from device_bridge.backfill import Backfill
-from device_bridge.clock import ClockReading, compare_clocks
-from device_bridge.errors import LostPeripheral, MalformedRecord, RefusedRequest
+from device_bridge.device_clock import DeviceClock, happened_now
+from device_bridge.errors import (
+    LostPeripheral,
+    MalformedRecord,
+    QueueUnavailable,
+    RefusedRequest,
+)
 from device_bridge.events import Kind
 from device_bridge.gatt import racp
 from device_bridge.gatt.battery import decode_battery
 from device_bridge.gatt.control import Control
-from device_bridge.gatt.elapsed_time import EPOCH, SYNC_NTP, decode_elapsed_time
 from device_bridge.gatt.racp import ResponseCode
 from device_bridge.gatt.segments import SegmentAssembler
 from device_bridge.gatt.uuids import (
     BATTERY_LEVEL,
-    CURRENT_ELAPSED_TIME,
     GHS_CONTROL,
     LIVE_OBSERVATIONS,
+    STORED_OBSERVATIONS,
 )
 from device_bridge.profiles import Profile
 from device_bridge.record_reader import RecordReader
@@ -52,16 +57,14 @@ class RecordLink:
         self._profile = profile
         self._device = device
         self._around = around
-        self._reader = RecordReader(client)
+        self._reader = RecordReader(client, profile.decoders[STORED_OBSERVATIONS])
+        self._clock = DeviceClock(client, device.device_id, around)
         self._backfill = Backfill(
             self._reader, device.device_id, around, self._keep_stored
         )
         self._live = SegmentAssembler()
-        self._reading: ClockReading | None = None
-        self._clock_moved = False
-        self._unchecked: str | None = None
-        self._clock_told = False
         self._received: list[RawRecord] = []
+        self._fetched: set[int] = set()
         self._poke = asyncio.Event()
         self._battery: int | None = None
 
@@ -71,22 +74,22 @@ class RecordLink:
 
     async def run(self) -> None:
         """Read what is stored, then listen until the slot is wanted by others."""
+        try:
+            await self._run()
+        except QueueUnavailable as error:
+            self._around.uploader.note_trouble(self._id, error.why)
+            raise
+
+    async def _run(self) -> None:
         around = self._around
         begin = (self._id, self._device.epoch, self._device.sequence)
         await around.spool.run(progress.begin, *begin)
-        around.uploader.receiving.add(self._id)
-        try:
-            await self._reader.enable()
-            await self._client.start_notify(CURRENT_ELAPSED_TIME, self._on_clock)
-            await self._read_clock()
-            await self._check_numbering()
-            await self._backfill.fetch()
-            await self._flush()
-            await around.spool.run(progress.complete, self._id)
-        finally:
-            await self._flush()
-            around.uploader.receiving.discard(self._id)
-            around.uploader.wake()
+        await self._reader.enable()
+        await self._clock.watch()
+        await self._clock.read()
+        await self._check_numbering()
+        await self._fetch()
+        await around.spool.run(progress.complete, self._id)
         await self._start_live()
         await self._listen()
 
@@ -109,85 +112,80 @@ class RecordLink:
                 continue
 
     async def _beat(self) -> None:
-        asked = await self._read_clock()
+        asked = await self._clock.look()
         await self._take_live()
-        await self._backfill.fetch()  # a live notification may have been lost
+        await self._check_numbering()
+        await self._fetch()  # a live notification may have been lost
         await self._read_battery()
         await self._acknowledge()
-        if self._unchecked is not None:
+        if self._clock.unchecked is not None:
             return  # by a clock that may be wrong nothing is set and nobody was heard
-        await self._report_clock()
-        if (
-            self._reading
-            and self._reading.wants_setting
-            and await self._all_committed()
-        ):
+        await self._clock.report_if_wrong()
+        reading = self._clock.reading
+        if reading and reading.wants_setting and await self._all_committed():
             await self._set_clock()
         await self._note_heard(asked)
+        offset_s = reading.offset_s if reading else None
+        await self._around.note_link(self._id, self._client.address, offset_s)
+
+    async def _set_clock(self) -> None:
+        await self._clock.set()
+        await self._clock.read()
+        self._live.lost += 1  # what came meanwhile could not be dated
+        self._poke.set()
 
     async def _note_heard(self, at: datetime) -> None:
         through = await self._around.spool.run(progress.received_through, self._id)
         self._around.uploader.note_heard(self._id, Heard(None, through, at))
 
-    # Clock
-
-    def _on_clock(self, _: Any, _value: bytearray) -> None:  # noqa: ANN401  unused
-        # What is stamped from now on belongs to another offset: measure before dating.
-        self._clock_moved = True
-        self._poke.set()
-
-    async def _read_clock(self) -> datetime:
-        """Measure the device's clock and return when that was asked for."""
-        self._clock_moved = False
-        self._unchecked = self._around.clock.unchecked
-        before = self._around.clock.now
-        value = await self._client.read_gatt_char(CURRENT_ELAPSED_TIME)
-        after = self._around.clock.now
-        try:
-            stamp = decode_elapsed_time(bytes(value))
-        except MalformedRecord as error:
-            raise LostPeripheral(self._client.address, error.why) from error
-        if self._unchecked != self._around.clock.unchecked:
-            return await self._read_clock()  # our own clock was put right meanwhile
-        self._reading = compare_clocks(stamp, before, after)
-        return before
-
-    async def _report_clock(self) -> None:
-        reading, told = self._reading, self._clock_told
-        self._clock_told = True
-        if reading is not None and reading.wants_setting and not told:
-            detail: dict[str, object] = {"offset_s": reading.offset_s}
-            await self._around.report(self._id, Kind.CLOCK_WRONG, detail)
-
-    async def _set_clock(self) -> None:
-        """Set the clock; the device opens a new timeline and records the change."""
-        if self._reading is None or not self._reading.stamp.is_utc:
-            return
-        own = self._reading.stamp
-        units = (self._around.clock.now - EPOCH).total_seconds() * 1e6
-        value = round(units / own.resolution.microseconds)
-        stamp = replace(own, value=value, sync_source=SYNC_NTP, status=None)
-        await self._client.write_gatt_char(
-            CURRENT_ELAPSED_TIME, stamp.encode(), response=True
-        )
-        log.info("clock set", extra={"device": self._id, "was": self._reading.offset_s})
-        await self._read_clock()
-
     # Stored records
+
+    async def _fetch(self) -> None:
+        """Read what is stored and not here, by a clock that ran evenly meanwhile.
+
+        What was read by another is read again; in the end without a time, for a device
+        with a broken clock must be emptied too. Nothing of it is uploaded before.
+        """
+        around = self._around
+        around.uploader.receiving.add(self._id)
+        try:
+            for attempt in range(ATTEMPTS):
+                self._fetched.clear()
+                if attempt == ATTEMPTS - 1:
+                    self._clock.distrust()
+                reading = self._clock.reading
+                await self._backfill.fetch()
+                await self._flush()
+                if not self._fetched or await self._clock.ran_on_since(reading):
+                    return
+                if attempt < ATTEMPTS - 1:
+                    await around.spool.run(spool.unread, self._id, self._fetched)
+            await self._clock.report("unsteady")
+        finally:
+            around.uploader.receiving.discard(self._id)
+            around.uploader.wake()
 
     async def _check_numbering(self) -> None:
         """Open a new generation if the device numbers anew after a factory reset."""
-        epoch, committed, deleted = await self._around.spool.run(
-            progress.committed_through, self._id
-        )
-        if not committed:
-            return
-        if not await self._begins_by(deleted) and not await self._ends_below(committed):
-            return
+        run = self._around.spool.run
+        _, _, deleted = await run(progress.committed_through, self._id)
+        through = await run(progress.received_through, self._id)
+        if through and await self._numbers_anew(through, deleted):
+            await self._begin_anew(through)
+
+    async def _numbers_anew(self, through: int, deleted: int) -> bool:
+        if deleted and await self._begins_by(deleted):
+            return True
+        return through > deleted and await self._ends_below(through)
+
+    async def _begin_anew(self, through: int) -> None:
+        run = self._around.spool.run
+        epoch, _, _ = await run(progress.committed_through, self._id)
         opened = await self._around.backend.open_epoch(
-            self._id, (epoch, committed), "reset"
+            self._id, (epoch, through), "reset"
         )
-        await self._around.spool.run(progress.open_generation, self._id, opened)
+        self._around.uploader.forget_heard(self._id)
+        await run(progress.open_generation, self._id, opened)
         log.warning("numbering began anew", extra={"device": self._id, "epoch": opened})
         await self._around.report(self._id, Kind.RESET, {"epoch": opened})
 
@@ -200,22 +198,28 @@ class RecordLink:
             return bool(below.count)
         return first is not None and first <= number
 
-    async def _ends_below(self, committed: int) -> bool:
-        """Return whether all that is stored is numbered below what was committed."""
+    async def _ends_below(self, number: int) -> bool:
+        """Return whether all that is stored is numbered below a number."""
         try:
             last = await self._number_of(racp.REPORT_LAST)
         except LostPeripheral:
-            above = await self._reader.ask(racp.count_from(committed))
+            above = await self._reader.ask(racp.count_from(number))
             return not above.count
-        return last is not None and last < committed
+        return last is not None and last < number
 
-    async def _keep_stored(self, records: Sequence[tuple[int, bytes]]) -> None:
+    async def _keep_stored(self, records: Sequence[tuple[int, bytes]]) -> bool:
+        """Return whether they are on disk; not if the clock was set meanwhile."""
+        if self._clock.moved.is_set():
+            await self._clock.read()
+            return False
         for number, message in records:
             self._take(number, message, live=False)
+            self._fetched.add(number)
         await self._flush()
+        return True
 
     def _take(self, number: int, message: bytes, *, live: bool) -> None:
-        reading = self._checked_reading()
+        reading = self._clock.reading
         self._received.append(
             RawRecord(
                 number=number,
@@ -225,26 +229,16 @@ class RecordLink:
                 heard_at=self._around.clock.now,
                 offset_s=reading.offset_s if reading else None,
                 uncertainty_s=reading.uncertainty_s if reading else 0.0,
-                unchecked=self._unchecked,
+                unchecked=self._clock.unchecked,
             )
         )
-
-    def _checked_reading(self) -> ClockReading | None:
-        """Return the device's clock; corrected if ours was checked since."""
-        reading, clock = self._reading, self._around.clock
-        if self._unchecked is not None and clock.checked:
-            self._unchecked = None
-            if reading is not None and reading.offset_s is not None:
-                offset_s = reading.offset_s - clock.shift_s
-                self._reading = replace(reading, offset_s=offset_s)
-        return self._reading
 
     async def _flush(self) -> int:
         taken, self._received = self._received, []
         if not taken:
             return 0
         kept = (self._id, self._profile.name, taken)
-        return await self._around.spool.run(spool.append, *kept)
+        return await self._around.spool.keep(spool.append, *kept)
 
     async def _all_committed(self) -> bool:
         committed = await self._around.spool.run(progress.committed_through, self._id)
@@ -258,6 +252,12 @@ class RecordLink:
         )
         if committed <= deleted:
             return
+        if await self._has_others(committed):
+            # It was reset, and has counted as far again: nothing of that is committed.
+            through = await self._around.spool.run(progress.received_through, self._id)
+            await self._begin_anew(through)
+            self._live.lost += 1
+            return
         try:
             await self._reader.ask(racp.delete_through(committed))
         except RefusedRequest as error:
@@ -265,6 +265,23 @@ class RecordLink:
                 raise
             await self._delete_one_by_one(committed)
         await self._around.spool.run(progress.note_deleted, self._id, committed)
+
+    async def _has_others(self, committed: int) -> bool:
+        """Return whether the device has another record where the last committed was."""
+        known = await self._around.spool.run(spool.last_committed, self._id)
+        if known is None or known[0] > committed:
+            return False
+        hashes: list[str] = []
+
+        async def note(records: Sequence[tuple[int, bytes]]) -> None:
+            hashes.extend(
+                sha256(self._profile.canonical(message)).hexdigest()
+                for _, message in records
+            )
+
+        with suppress(RefusedRequest):  # a device need not know ranges
+            await self._reader.ask(racp.within(known[0], known[0]), note)
+        return bool(hashes) and known[1] not in hashes
 
     async def _delete_one_by_one(self, through: int) -> None:
         """Delete first records up to a number; never all, a new one may have come."""
@@ -297,36 +314,46 @@ class RecordLink:
         await self._client.write_gatt_char(GHS_CONTROL, start, response=True)
         await self._client.start_notify(BATTERY_LEVEL, self._on_battery)
         # What was recorded between the transfer and this moment is only stored.
-        await self._backfill.fetch()
-        self._around.uploader.wake()
+        await self._fetch()
 
     def _on_live(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
         try:
             message = self._live.feed(bytes(value))
-            if message is not None:
-                self._take_message(message)
+            if message is not None and not self._take_message(message):
+                self._live.lost += 1  # the stored copy will do
         except MalformedRecord:
             self._live.lost += 1
         self._poke.set()
 
-    def _take_message(self, message: bytes) -> None:
+    def _take_message(self, message: bytes) -> bool:
+        """Return whether a live record is sure to be what it seems to be."""
         record = self._profile.decoders[LIVE_OBSERVATIONS](message)
-        if record.number is None:
-            self._live.lost += 1  # the stored copy has a number
-        else:
-            self._take(record.number, message, live=True)
+        if record.number is None or self._clock.moved.is_set():
+            return False
+        if not happened_now(record.time, self._clock.reading, self._around.clock):
+            return False
+        self._take(record.number, message, live=True)
+        return True
 
     async def _take_live(self) -> None:
-        if self._clock_moved:
-            await self._read_clock()
-            self._received = _dated(self._received, self._reading, self._unchecked)
+        if self._clock.moved.is_set():
+            await self._clock.read()
+            self._live.lost += 1
+        run = self._around.spool.run
+        if await run(spool.contradicted, self._id, self._received):
+            # The device has another record of that number than it had: it was reset.
+            self._received.clear()
+            through = await run(progress.received_through, self._id)
+            await self._begin_anew(through)
+            self._live.lost += 1
         if await self._flush():
             self._around.uploader.wake()
         hole = await self._around.spool.run(progress.hole_above, self._id, 0)
         if self._live.lost or hole is not None:
             self._live.lost = 0
-            await self._backfill.fetch()
-            self._around.uploader.wake()
+            await self._clock.read()
+            await self._check_numbering()
+            await self._fetch()
 
     # Battery
 
@@ -353,13 +380,3 @@ class RecordLink:
 
 def _ignore(_: Any, _value: bytearray) -> None:  # noqa: ANN401  unused
     """Take the control point's answers: a refusal shows as the write's error."""
-
-
-def _dated(
-    records: Sequence[RawRecord], reading: ClockReading | None, unchecked: str | None
-) -> list[RawRecord]:
-    """Return live records with the offset measured after the clock had moved."""
-    if reading is None:
-        return list(records)
-    measured = {"offset_s": reading.offset_s, "uncertainty_s": reading.uncertainty_s}
-    return [replace(record, **measured, unchecked=unchecked) for record in records]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from bleak import BleakClient
@@ -16,6 +17,7 @@ from device_bridge.gatt.ghs import split_stored
 from device_bridge.gatt.racp import Opcode, ResponseCode
 from device_bridge.gatt.segments import SegmentAssembler
 from device_bridge.gatt.uuids import RECORD_ACCESS, STORED_OBSERVATIONS
+from device_bridge.profiles.medication_monitor_ghs import StoredRecord
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +59,12 @@ class Reply:
 class RecordReader:
     """One link's stored records. One request at a time."""
 
-    def __init__(self, client: BleakClient) -> None:
+    def __init__(
+        self, client: BleakClient, decode: Callable[[bytes], StoredRecord]
+    ) -> None:
         self._client = client
+        self._decode = decode
+        self._odd: dict[int, bytes] = {}
         # None among the answers: a burst waits, or too much has come.
         self._answers: asyncio.Queue[racp.Answer | None] = asyncio.Queue()
         self._assembler = SegmentAssembler()
@@ -151,13 +157,41 @@ class RecordReader:
         try:
             whole = self._assembler.feed(bytes(value))
             if whole is not None:
-                if transfer.take(*split_stored(whole)):
-                    self._answers.put_nowait(None)
-                self.delivered += 1
-                self._scraps = b""
+                self._on_record(transfer, *split_stored(whole))
         except MalformedRecord as error:
             # It has no number; it is missed by the count, and asked for by number.
             log.warning("record unreadable", extra={"why": error.why})
+
+    def _on_record(self, transfer: "_Transfer", number: int, message: bytes) -> None:
+        if not self._is_what_it_has(number, message):
+            return
+        if transfer.take(number, message):
+            self._answers.put_nowait(None)
+        self.delivered += 1
+        self._scraps = b""
+
+    def _is_what_it_has(self, number: int, message: bytes) -> bool:
+        """Return whether this is a record as the device has it.
+
+        One that cannot be read, or states another number, may have been damaged on its
+        way: it counts when it comes a second time with the same octets.
+        """
+        try:
+            stated = self._decode(message).number
+            sound = stated is None or stated == number
+        except MalformedRecord:
+            sound = False
+        except Exception:
+            log.exception("record not read", extra={"number": number})
+            sound = False
+        if sound:
+            return True
+        seen = sha256(message).digest()
+        if self._odd.get(number) == seen:
+            return True
+        if len(self._odd) < MOST_RECORDS:
+            self._odd[number] = seen
+        return False
 
     def _time(self) -> float:
         return asyncio.get_running_loop().time()

@@ -43,6 +43,9 @@ class SampleLink:
             if checked:
                 told = Heard(epoch=0, sequence=0, at=asked)
                 self._around.uploader.note_heard(self._device.device_id, told)
+            await self._around.note_link(
+                self._device.device_id, self._client.address, None
+            )
             await asyncio.sleep(seconds_between_beats(self._around.clock.speed))
             if self._around.slots.contested:
                 return

@@ -16,6 +16,7 @@ IN_FILE = {
     *("backend", "token_file", "spool", "spool_mb", "hci"),
     *("max_links", "metrics_port"),
 }
+MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Settings:
     hci: str
     max_links: int
     metrics_port: int | None = None
+    spool_octets: int = 512 * MEBIBYTE
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -41,7 +43,10 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     TOKEN or TOKEN_FILE: the bridge's token; the file is what `pair` writes, it is read
     again when the token is refused and rewritten when it is rotated.
     SPOOL: directory for the queue and the bonds (default ./bridge-spool).
-    HCI: tcp-client:HOST:PORT, usb:0 ... (default: the system's Bluetooth).
+    SPOOL_MB: how large the queue may grow, in MiB (default 512). Beyond it devices keep
+     their records.
+    HCI: tcp-client:HOST:PORT, usb:0 ... (default: the system's Bluetooth); several
+     adapters with blanks between.
     METRICS_PORT: port on the loopback for Prometheus (default: none).
     MAX_LINKS: links held at a time (default 100 with HCI, 7 with the system's).
     """
@@ -54,17 +59,22 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     backend = of("BACKEND") or "http://127.0.0.1:8000"
     if not backend.startswith(("http://", "https://")):
         raise BadSettings(f"{PREFIX}BACKEND: want an http(s) address, got {backend!r}")
-    links = of("MAX_LINKS") or ("100" if of("HCI") else "7")
-    if not links.isdigit() or not int(links):
-        raise BadSettings(f"{PREFIX}MAX_LINKS: want a number above 0, got {links!r}")
+
+    def number(name: str, otherwise: str) -> int:
+        text = of(name) or otherwise
+        if not text.isdecimal() or not int(text):
+            raise BadSettings(f"{PREFIX}{name}: want a number above 0, got {text!r}")
+        return int(text)
+
     return Settings(
         backend=backend.rstrip("/"),
         token=of("TOKEN") or None,
         token_file=Path(of("TOKEN_FILE")) if of("TOKEN_FILE") else None,
         spool=Path(of("SPOOL") or "bridge-spool"),
         hci=of("HCI"),
-        max_links=int(links),
+        max_links=number("MAX_LINKS", "100" if of("HCI") else "7"),
         metrics_port=_port(of("METRICS_PORT")),
+        spool_octets=number("SPOOL_MB", "512") * MEBIBYTE,
     )
 
 

@@ -3,11 +3,11 @@
 SQLite with WAL and synchronous=FULL, used from one thread. A record is identified by
 device, generation (the numbering from one factory reset to the next), number and hash:
 appending it again does nothing. A record leaves when the backend has committed it.
-The file says its version (`PRAGMA user_version`); what changes it goes into UPGRADES.
 """
 
 import asyncio
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,48 +17,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from device_bridge import progress, samples
-from device_bridge.errors import BadSpool
-from device_bridge.private import private_file
+from device_bridge import progress
+from device_bridge.errors import QueueUnavailable
+from device_bridge.spool_file import Transaction, open_file
 from device_bridge.unchecked import UNCHECKED
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 P = ParamSpec("P")
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS record (
-    id INTEGER PRIMARY KEY, device_id TEXT NOT NULL, profile TEXT NOT NULL,
-    generation INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
-    message BLOB NOT NULL, live INTEGER NOT NULL, heard_at TEXT NOT NULL, offset_s REAL,
-    uncertainty_s REAL NOT NULL, held_until REAL NOT NULL DEFAULT 0, why TEXT,
-    unchecked TEXT,
-    UNIQUE (device_id, generation, number, hash)
-);
-CREATE VIEW IF NOT EXISTS spooled AS
-    SELECT id, device_id, profile, generation, number, message, live, heard_at,
-    offset_s, uncertainty_s, held_until, unchecked FROM record;
-CREATE INDEX IF NOT EXISTS record_unchecked ON record (id) WHERE unchecked IS NOT NULL;
-CREATE TABLE IF NOT EXISTS event (
-    id TEXT PRIMARY KEY, item TEXT NOT NULL, held_until REAL NOT NULL DEFAULT 0,
-    unchecked TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)
-    WITHOUT ROWID;
-"""
-# What leads from each version of the file to the next; the first had no number.
-UPGRADES = (
-    """
-    ALTER TABLE record ADD COLUMN unchecked TEXT;
-    ALTER TABLE event ADD COLUMN unchecked TEXT;
-    ALTER TABLE segment ADD COLUMN unchecked TEXT;
-    CREATE INDEX record_unchecked ON record (id) WHERE unchecked IS NOT NULL;
-    DROP VIEW spooled;
-    CREATE VIEW spooled AS
-        SELECT id, device_id, profile, generation, number, message, live, heard_at,
-        offset_s, uncertainty_s, held_until, unchecked FROM record;
-    """,
-)
-VERSION = len(UPGRADES)
+WARN_AT = 0.8  # of the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +65,17 @@ class SpooledRecord:
 
 
 class Spool:
-    """The file and its thread. A call is one transaction, synced when it returns."""
+    """The file and its thread. A call is one transaction, synced when it returns.
 
-    def __init__(self, path: Path) -> None:
+    `limit` bounds what may be in it, in octets. It is never kept by dropping anything:
+    what has no room is refused, and stays where it came from.
+    """
+
+    def __init__(self, path: Path, limit: int | None = None) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._db = self._thread.submit(_open, path).result()
+        self._db = self._thread.submit(open_file, path).result()
+        self._limit = limit
+        self._warned = False
 
     def close(self) -> None:
         """Close the file after what is under way."""
@@ -114,54 +88,55 @@ class Spool:
         *args: P.args,
         **options: P.kwargs,
     ) -> T:
-        """Return what `work` gives, run on the database in one synced transaction."""
+        """Return what `work` gives, run on the database in one synced transaction.
+
+        Raises QueueUnavailable, and nothing has changed, when the disk is full or does
+        not let itself be written.
+        """
 
         def transaction() -> T:
-            with _Transaction(self._db):
+            with Transaction(self._db):
                 return work(self._db, *args, **options)
 
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, transaction)
+        try:
+            return await loop.run_in_executor(self._thread, transaction)
+        except sqlite3.OperationalError as error:
+            log.error("queue not written", extra={"why": str(error)})
+            raise QueueUnavailable(str(error)) from error
+
+    async def keep(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """Do as `run` does, if there is room for more."""
+
+        def if_room(db: sqlite3.Connection) -> T:
+            self._refuse_if_full(used(db))
+            return work(db, *args, **options)
+
+        return await self.run(if_room)
+
+    def _refuse_if_full(self, octets: int) -> None:
+        if self._limit is None:
+            return
+        filled = {"octets": octets, "limit": self._limit}
+        if octets >= self._limit:
+            log.error("queue full", extra=filled)
+            raise QueueUnavailable(f"{octets} octets wait, {self._limit} may")
+        nearly = octets >= WARN_AT * self._limit
+        if nearly and not self._warned:
+            log.warning("queue nearly full", extra=filled)
+        self._warned = nearly
 
 
-class _Transaction:
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    kept = private_file(path)
-    db = sqlite3.connect(kept, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        _bring_up_to_date(db, path)
-    except BadSpool:
-        db.close()
-        raise
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise BadSpool(path, str(error)) from error
-    return db
-
-
-def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    """Make or change the tables to this version's; raises BadSpool for a later one."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise BadSpool(path, f"made by a newer bridge (version {version})")
-    made = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'record')"
-    is_new = not db.execute(made).fetchone()[0]
-    present = SCHEMA + progress.SCHEMA + samples.SCHEMA
-    changes = [present] if is_new else UPGRADES[version:]
-    script = "".join(changes) + f"PRAGMA user_version = {VERSION};"
-    db.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
+def used(db: sqlite3.Connection) -> int:
+    """Return how many octets of the file hold something."""
+    free = db.execute("PRAGMA freelist_count").fetchone()[0]
+    pages = db.execute("PRAGMA page_count").fetchone()[0] - free
+    return pages * db.execute("PRAGMA page_size").fetchone()[0]
 
 
 def append(
@@ -200,6 +175,33 @@ def append(
         ],
     )
     return db.total_changes - before
+
+
+def contradicted(
+    db: sqlite3.Connection, device_id: str, records: Iterable[RawRecord]
+) -> bool:
+    """Return whether another record of one of these numbers waits here."""
+    generation = progress.generation(db, device_id)
+    other = (
+        "SELECT EXISTS (SELECT 1 FROM record"
+        " WHERE device_id = ? AND generation = ? AND number = ? AND hash <> ?)"
+    )
+    return any(
+        db.execute(
+            other,
+            (device_id, generation, r.number, sha256(r.canonical).digest()),
+        ).fetchone()[0]
+        for r in records
+    )
+
+
+def unread(db: sqlite3.Connection, device_id: str, numbers: Iterable[int]) -> None:
+    """Drop records that a device still has, so that it is asked for them again."""
+    generation = progress.generation(db, device_id)
+    db.executemany(
+        "DELETE FROM record WHERE device_id = ? AND generation = ? AND number = ?",
+        [(device_id, generation, number) for number in numbers],
+    )
 
 
 def pick(
@@ -245,10 +247,32 @@ def forget(db: sqlite3.Connection, records: Iterable[SpooledRecord]) -> None:
         ids.append((record.id,))
         key = (record.device_id, record.generation)
         by_device.setdefault(key, []).append(record.number)
-    db.executemany("DELETE FROM record WHERE id = ?", ids)
     for (device_id, generation), numbers in by_device.items():
         if generation == progress.generation(db, device_id):
+            _note_last(db, device_id, generation, max(numbers))
             progress.add_committed(db, device_id, numbers)
+    db.executemany("DELETE FROM record WHERE id = ?", ids)
+
+
+def _note_last(
+    db: sqlite3.Connection, device_id: str, generation: int, number: int
+) -> None:
+    """Remember what the last committed record was, to know it again in the device."""
+    row = db.execute(
+        "SELECT hash FROM record WHERE device_id = ? AND generation = ? AND number = ?",
+        (device_id, generation, number),
+    ).fetchone()
+    if row is not None:
+        known = {"generation": generation, "number": number, "hash": row[0].hex()}
+        remember(db, f"last {device_id}", known)
+
+
+def last_committed(db: sqlite3.Connection, device_id: str) -> tuple[int, str] | None:
+    """Return number and hash (hex) of the last committed record, if still known."""
+    known = recall(db, f"last {device_id}")
+    if known is None or known["generation"] != progress.generation(db, device_id):
+        return None
+    return known["number"], known["hash"]
 
 
 def hold(
@@ -271,6 +295,17 @@ def waiting_through(db: sqlite3.Connection, device_id: str, number: int) -> bool
 def count(db: sqlite3.Connection) -> int:
     """Return how many records wait."""
     return db.execute("SELECT count(*) FROM record").fetchone()[0]
+
+
+def count_of(db: sqlite3.Connection, device_id: str) -> int:
+    """Return how many records of one device wait."""
+    counted = "SELECT count(*) FROM record WHERE device_id = ?"
+    return db.execute(counted, (device_id,)).fetchone()[0]
+
+
+def add_up(db: sqlite3.Connection, key: str, more: int) -> None:
+    """Add to a number kept by `remember`."""
+    remember(db, key, (recall(db, key) or 0) + more)
 
 
 def keep_event(

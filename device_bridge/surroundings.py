@@ -2,15 +2,20 @@
 
 import asyncio
 import logging
-import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from device_bridge import samples, spool
 from device_bridge.backend import Backend, RegisteredDevice, registered
 from device_bridge.clock import Clock
-from device_bridge.errors import BackendRefused, BackendUnavailable
+from device_bridge.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    QueueUnavailable,
+)
 from device_bridge.events import Kind, plain_event
 from device_bridge.spool import Spool
+from device_bridge.status import link_key
 from device_bridge.upload import Uploader
 
 log = logging.getLogger(__name__)
@@ -18,6 +23,8 @@ log = logging.getLogger(__name__)
 REFRESH = 30.0  # seconds between looks at the backend's list of devices
 SOON = 3.0  # ... when somebody asks for a device that is not on it
 BETWEEN_SYNCS = 0.05  # seconds; an SD card must not be synced for every sample
+MOST_SAMPLES = 100_000  # kept in memory while the disk takes nothing
+FULL_PAUSE = 1.0  # seconds
 KEY = "devices"
 BEAT_DOMAIN_S = 120.0  # how old, in domain time, the last sign of life may grow
 SHORTEST_BEAT, LONGEST_BEAT = 1.0, 15.0  # ... within these real seconds
@@ -55,16 +62,18 @@ class Registry:
     async def refresh(self, older_than: float = REFRESH) -> None:
         """Fetch the list if it is old. An unreachable backend leaves it as it is."""
         async with self._one_at_a_time:
-            if time.monotonic() - self._refreshed < older_than:
+            now = asyncio.get_running_loop().time()
+            if now - self._refreshed < older_than:
                 return
             try:
                 listed = await self._backend.devices()
             except (BackendUnavailable, BackendRefused) as error:
                 log.warning("device list not refreshed", extra={"why": str(error)})
                 return
-            self._refreshed = time.monotonic()
+            self._refreshed = now
             self._devices = registered(listed)
-            await self._spool.run(spool.remember, KEY, listed)
+            with suppress(QueueUnavailable):  # it is asked for again
+                await self._spool.run(spool.remember, KEY, listed)
 
     def _look_up(self, wanted: tuple[str, str, str]) -> RegisteredDevice | None:
         named = ((d.maker, d.model, d.serial) == wanted for d in self._devices)
@@ -99,9 +108,16 @@ class SampleBuffer:
 
     async def _flush(self) -> None:
         taken, self._taken = self._taken, []
-        if taken:
+        if not taken:
+            return
+        try:
             # Once begun it is done, also when we are stopped: neither lost nor doubled.
-            await asyncio.shield(self._spool.run(samples.add_all, taken))
+            await asyncio.shield(self._spool.keep(samples.add_all, taken))
+        except QueueUnavailable:
+            # Only the wearable had them, and it has forgotten them.
+            self._taken = (taken + self._taken)[:MOST_SAMPLES]
+            await asyncio.sleep(FULL_PAUSE)
+            self._came.set()
 
 
 class Slots:
@@ -137,6 +153,18 @@ class Surroundings:
     backend: Backend
     slots: Slots
     samples: SampleBuffer
+    signals: dict[str, int] = field(default_factory=dict[str, int])
+
+    async def note_link(
+        self, device_id: str, address: str, offset_s: float | None
+    ) -> None:
+        """Note a sign of life where `status` finds it; `signals` are by address."""
+        link = {
+            "at": self.clock.real.isoformat(),
+            "signal_dbm": self.signals.get(address),
+            "offset_s": offset_s,
+        }
+        await self.spool.run(spool.remember, link_key(device_id), link)
 
     async def report(
         self, device_id: str, kind: Kind, detail: dict[str, object]

@@ -8,7 +8,6 @@ earlier boot is found no more: a record of one is read again from its device.
 
 import json
 import sqlite3
-import time
 from datetime import datetime, timedelta
 
 UNCHECKED = "read again: the clock it was dated by was never checked"
@@ -22,22 +21,36 @@ def base_of(db: sqlite3.Connection, boot: str, base: datetime) -> datetime:
     A bridge that is started again goes on with the clock it had, whatever was set
     meanwhile: so one error explains all that was read since the machine started.
     """
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()
-    known: dict[str, str] = json.loads(row[0]) if row else {}
-    if known.get("boot") == boot:
-        return datetime.fromisoformat(known["base"])
-    keep_base(db, boot, base)
+    known = _noted(db, boot)
+    if known is not None:
+        return known
+    _note(db, boot, base)
     return base
 
 
-def keep_base(db: sqlite3.Connection, boot: str, base: datetime) -> None:
-    """Note what the clock showed, or by the backend should have, at the start."""
+def move_base(db: sqlite3.Connection, boot: str, by: timedelta) -> None:
+    """Note what the clock should have shown at the start, by the backend."""
+    known = _noted(db, boot)
+    if known is not None:
+        _note(db, boot, known + by)
+
+
+def _noted(db: sqlite3.Connection, boot: str) -> datetime | None:
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()
+    known: dict[str, str] = json.loads(row[0]) if row else {}
+    return datetime.fromisoformat(known["base"]) if known.get("boot") == boot else None
+
+
+def _note(db: sqlite3.Connection, boot: str, base: datetime) -> None:
     value = json.dumps({"boot": boot, "base": base.isoformat()})
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (KEY, value))
 
 
-def correct(db: sqlite3.Connection, boot: str, shift_s: float) -> None:
-    """Shift what was read since this boot, and lose the times of what was before."""
+def correct(db: sqlite3.Connection, boot: str, shift_s: float, now: float) -> None:
+    """Shift what was read since this boot, and lose the times of what was before.
+
+    `now` is the real time (epoch seconds).
+    """
     shift = timedelta(seconds=shift_s)
     for id_, heard_at in db.execute(
         "SELECT id, heard_at FROM record WHERE unchecked = ?", (boot,)
@@ -61,7 +74,7 @@ def correct(db: sqlite3.Connection, boot: str, shift_s: float) -> None:
         item = json.loads(text)
         item["occurred_at"] = _moved(item["occurred_at"], shift)
         _put_event(db, id_, item)
-    _lose_times(db)
+    _lose_times(db, now)
 
 
 def _moved(at: str, shift: timedelta) -> str:
@@ -75,11 +88,11 @@ def _put_event(db: sqlite3.Connection, id_: str, item: dict[str, object]) -> Non
     )
 
 
-def _lose_times(db: sqlite3.Connection) -> None:
+def _lose_times(db: sqlite3.Connection, now: float) -> None:
     db.execute(
         "UPDATE record SET offset_s = NULL, unchecked = NULL, why = ?, held_until = ?"
         " WHERE unchecked IS NOT NULL",
-        (UNCHECKED, time.time() + READ_AGAIN_WITHIN),
+        (UNCHECKED, now + READ_AGAIN_WITHIN),
     )
     # Vitals without a time say nothing; a wrong time would say something false.
     db.execute("DELETE FROM segment WHERE unchecked IS NOT NULL")

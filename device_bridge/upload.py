@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +11,19 @@ from typing import TypeVar
 from device_bridge import samples, spool, unchecked
 from device_bridge.backend import Backend, Verdict
 from device_bridge.clock import Clock
-from device_bridge.errors import BackendRefused, BackendUnavailable
-from device_bridge.events import Item, Record, heard, segment_item
+from device_bridge.errors import (
+    BackendRefused,
+    BackendUnavailable,
+    QueueUnavailable,
+)
+from device_bridge.events import (
+    Item,
+    Kind,
+    Record,
+    heard,
+    plain_event,
+    segment_item,
+)
 from device_bridge.interpret import FRESH, interpret
 from device_bridge.spool import Spool, SpooledRecord
 
@@ -21,6 +31,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCH = 500
+AHEAD = 8  # batches that are looked for at once
 REST = 0.8  # longest pause between looks at the spool, real seconds
 SLOW = 0.8  # between posts of vitals and of signs of life, real seconds
 HELD_FOR = 60.0  # a rejected item is tried again after this, real seconds
@@ -46,6 +57,7 @@ class Uploader:
         self._clock = clock
         self._wake = asyncio.Event()
         self._heard: dict[str, Heard] = {}
+        self._troubles: dict[str, Item] = {}
         self._failures = 0
         self._slow_due = 0.0
         # Devices in the middle of a transfer: what comes later dates what came first.
@@ -60,6 +72,21 @@ class Uploader:
         self._heard[device_id] = told
         self._wake.set()
 
+    def forget_heard(self, device_id: str) -> None:
+        """Say no more what was noted: the numbers it speaks of are others now."""
+        self._heard.pop(device_id, None)
+
+    def note_trouble(self, device_id: str, why: str) -> None:
+        """Report that a device is not read because nothing can be kept on disk.
+
+        That cannot go by way of the disk, and is said once an hour.
+        """
+        at = self._clock.now
+        item = plain_event(device_id, Kind.SPOOL, at, {"why": why})
+        item["id"] = f"{device_id}:{Kind.SPOOL.value}:{at:%Y-%m-%dT%H}"
+        self._troubles[item["id"]] = item
+        self._wake.set()
+
     async def run(self) -> None:
         """Upload until cancelled."""
         while True:
@@ -67,7 +94,7 @@ class Uploader:
             try:
                 busy = await self.step()
                 self._failures = 0
-            except BackendUnavailable as error:
+            except (BackendUnavailable, QueueUnavailable) as error:
                 await self._pause(error)
                 continue
             if not busy:
@@ -85,39 +112,66 @@ class Uploader:
         clock = self._clock
         if not clock.checked:
             return False
+        await self._post_troubles()
         # What was read before the check may have come to the spool after it.
-        await self._spool.run(unchecked.correct, clock.boot, clock.shift_s)
+        await self._spool.run(unchecked.correct, clock.boot, clock.shift_s, self._now)
         records = await self._post_records()
         events = await self._post_events()
         segments = 0
-        if time.monotonic() >= self._slow_due:
+        now = asyncio.get_running_loop().time()
+        if now >= self._slow_due:
             # What comes every second from everyone is sent together.
             segments = await self._post_segments()
             await self._post_heard()
-            self._slow_due = time.monotonic() + SLOW
-        return BATCH in (records, events, segments)
+            self._slow_due = now + SLOW
+        return records >= BATCH or BATCH in (events, segments)
 
-    async def _pause(self, error: BackendUnavailable) -> None:
+    async def _pause(self, error: BackendUnavailable | QueueUnavailable) -> None:
         self._failures += 1
         exponential = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 20))
-        pause = error.retry_after or exponential * JITTER.uniform(0.5, 1.0)
+        asked = error.retry_after if isinstance(error, BackendUnavailable) else None
+        pause = asked or exponential * JITTER.uniform(0.5, 1.0)
         log.warning(
-            "backend unavailable",
+            "not uploaded",
             extra={"why": str(error), "pause_s": round(pause, 2)},
         )
         await asyncio.sleep(pause)
 
+    @property
+    def _now(self) -> float:
+        # By the backend's time: what is held until a time of a clock that ran ahead
+        # would stay for as long as that was wrong.
+        return self._clock.real.timestamp()
+
     async def _post_records(self) -> int:
         picked = await self._spool.run(
-            spool.pick, BATCH, time.time(), leave=self.receiving
+            spool.pick, AHEAD * BATCH, self._now, leave=self.receiving
         )
-        if not picked:
-            return 0
-        pairs = await self._spool.run(interpret, picked, self._clock.now)
+        parts = [picked[at : at + BATCH] for at in range(0, len(picked), BATCH)]
+        reading = self._interpret(parts[0]) if parts else None
+        for following in [*parts[1:], None]:
+            if reading is None:
+                break
+            pairs = await reading
+            # The next part is read while the backend works on this one.
+            reading = None if following is None else self._interpret(following)
+            try:
+                await self._post_pairs(pairs)
+            finally:
+                if reading is not None:
+                    await asyncio.wait((reading,))
+        return len(picked)
+
+    def _interpret(
+        self, picked: Sequence[SpooledRecord]
+    ) -> "asyncio.Task[list[tuple[SpooledRecord, Record]]]":
+        reading = self._spool.run(interpret, picked, self._clock.now, self._now)
+        return asyncio.ensure_future(reading)
+
+    async def _post_pairs(self, pairs: Sequence[tuple[SpooledRecord, Record]]) -> None:
         for path in ("dose-events", "device-events"):
             chosen = [pair for pair in pairs if pair[1].path == path]
             await _in_parts(chosen, lambda part, path=path: self._post(path, part))
-        return len(picked)
 
     async def _post(
         self, path: str, pairs: Sequence[tuple[SpooledRecord, Record]]
@@ -128,7 +182,7 @@ class Uploader:
         kept = [record for record, verdict in judged if verdict.committed]
         await self._spool.run(spool.forget, kept)
         if refused := [(r.id, v.reason) for r, v in judged if not v.committed]:
-            await self._spool.run(spool.hold, refused, time.time() + HELD_FOR)
+            await self._spool.run(spool.hold, refused, self._now + HELD_FOR)
         _log_verdicts(path, verdicts)
 
     async def _judged(
@@ -145,7 +199,7 @@ class Uploader:
             return [Verdict("rejected", f"status {error.status}")]
 
     async def _post_events(self) -> int:
-        items = await self._spool.run(spool.pick_events, BATCH, time.time())
+        items = await self._spool.run(spool.pick_events, BATCH, self._now)
         await _in_parts(items, self._post_event_part)
         return len(items)
 
@@ -158,10 +212,10 @@ class Uploader:
         ]
         await self._spool.run(spool.forget_events, [id_ for id_, done in ids if done])
         held = [id_ for id_, done in ids if not done]
-        await self._spool.run(spool.hold_events, held, time.time() + HELD_FOR)
+        await self._spool.run(spool.hold_events, held, self._now + HELD_FOR)
 
     async def _post_segments(self) -> int:
-        segments = await self._spool.run(samples.pick, BATCH, time.time())
+        segments = await self._spool.run(samples.pick, BATCH, self._now)
         await _in_parts(segments, self._post_segment_part)
         return len(segments)
 
@@ -175,8 +229,14 @@ class Uploader:
         judged = list(zip(segments, verdicts, strict=True))
         await self._spool.run(samples.forget, [s for s, v in judged if v.committed])
         held = [s for s, v in judged if not v.committed]
-        await self._spool.run(samples.hold, held, time.time() + HELD_FOR)
+        await self._spool.run(samples.hold, held, self._now + HELD_FOR)
         _log_verdicts("vitals", verdicts)
+
+    async def _post_troubles(self) -> None:
+        told = dict(self._troubles)
+        await _in_parts(list(told.values()), self._post_heard_part)
+        for id_ in told:
+            del self._troubles[id_]
 
     async def _post_heard(self) -> None:
         told, self._heard = self._heard, {}

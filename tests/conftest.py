@@ -175,6 +175,7 @@ GOLDEN_COUNT = pytest.StashKey[dict[str, int]]()
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[GOLDEN_COUNT] = {"run": 0, "skipped": 0}
     config.pluginmanager.register(GoldenCount(config.stash[GOLDEN_COUNT]))
+    config.pluginmanager.register(FaultCount())
 
 
 class GoldenCount:
@@ -200,6 +201,28 @@ class GoldenCount:
     ) -> None:
         run, skipped = self._count["run"], self._count["skipped"]
         terminalreporter.write_line(f"golden: {run} run, {skipped} skipped")
+
+
+class FaultCount:
+    """Says how many cases of the bridge's fault matrix were played, and its growth."""
+
+    def __init__(self) -> None:
+        self._cases = 0
+        self._grown: list[object] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            told = dict(report.user_properties)
+            self._cases += int(str(told.get("fault cases", 0)))
+            self._grown += [told[key] for key in told if key == "bridge grew, MiB"]
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> None:
+        if self._cases:
+            terminalreporter.write_line(f"fault matrix: {self._cases} cases")
+        for grown in self._grown:
+            terminalreporter.write_line(f"bridge grew by {grown} MiB")
 
 
 def _socket_when_ready(data_dir: Path, process: subprocess.Popen[bytes]) -> Path:

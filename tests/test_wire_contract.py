@@ -134,7 +134,9 @@ def test_a_device_record_arrives_as_it_was_meant(record: Record) -> None:
     assert got.record.payload_hash == sha256(record.raw).digest()
     assert got.record.raw == record.raw
     assert got.occurred_at == record.occurred_at
+    doubt = got.detail.pop("time_uncertainty_s", None)
     assert (got.kind, got.detail) == (event.kind.value, event.detail)
+    assert doubt is None or doubt == pytest.approx(record.uncertainty_s, abs=1e-3)
 
 
 def test_both_sides_know_the_same_kinds_of_event() -> None:

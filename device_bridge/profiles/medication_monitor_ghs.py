@@ -6,6 +6,7 @@ docs/bridge.md.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from device_bridge.events import DeviceEvent, DoseEvent, Evidence, Kind, Label
@@ -61,6 +62,7 @@ class _Place:
         )
 
 
+@lru_cache(maxsize=4096)  # read when it comes, and soon again when it is uploaded
 def decode(message: bytes) -> StoredRecord:
     """Return the record in a message that has no record number in front."""
     observation = decode_observation(message)
@@ -122,7 +124,11 @@ def _clock_set(quantity: Quantity) -> DeviceEvent | None:
     if quantity.unit != mdc.UNIT_SECOND:
         return None
     moved = quantity.number.decimal
-    detail = {"old_minus_new_s": None if moved is None else float(-moved)}
+    if moved is None:
+        return DeviceEvent(Kind.CLOCK_SET, {"old_minus_new_s": None})
+    exponent = moved.as_tuple().exponent
+    told_to = 10.0**exponent if isinstance(exponent, int) else 1.0
+    detail = {"old_minus_new_s": float(-moved), "uncertainty_s": told_to / 2}
     return DeviceEvent(Kind.CLOCK_SET, detail)
 
 

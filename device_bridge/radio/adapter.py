@@ -45,6 +45,11 @@ async def open_radio(transport: str, bonds: BondStore) -> Radio:
         opened = await open_transport(transport)
     except (OSError, BaseBumbleError, ValueError) as error:
         raise LostRadio(f"{transport}: {error}") from error
+    return await power_on(transport, opened, bonds)
+
+
+async def power_on(name: str, opened: Transport, bonds: BondStore) -> Radio:
+    """Return a radio on an open transport; raises LostRadio if it does not answer."""
     device = Device.with_hci("", bonds.own_address(), opened.source, opened.sink)
     device.keystore = bonds
     device.pairing_config_factory = _pairing_config
@@ -54,7 +59,7 @@ async def open_radio(transport: str, bonds: BondStore) -> Radio:
             await apart(device.power_on())
     except (TimeoutError, BaseBumbleError) as error:
         await opened.close()
-        raise LostRadio(f"{transport}: {error}") from error
+        raise LostRadio(f"{name}: {error}") from error
     return Radio(device, opened, bonds)
 
 

@@ -20,7 +20,7 @@ from bumble.core import BaseBumbleError
 from bumble.device import Connection, Peer
 from bumble.gatt_client import CharacteristicProxy, ServiceProxy
 
-from device_bridge.errors import LostBond, WeakPairing
+from device_bridge.errors import LostBond, NoBond, WeakPairing
 from device_bridge.radio.adapter import Radio
 from device_bridge.radio.apart import apart
 from device_bridge.radio.scanner import text_of
@@ -48,6 +48,7 @@ class BumbleClient(BaseBleakClient):
         )
         self._connection: Connection | None = None
         self._ended: asyncio.Future[None] | None = None
+        self._unconfirmed: str | None = None
 
     @property
     def name(self) -> str:
@@ -77,7 +78,7 @@ class BumbleClient(BaseBleakClient):
         self._watch(connection)
         try:
             if await self.radio.bonds.get(str(connection.peer_address)) is not None:
-                await self._encrypt(connection)
+                await self._use_bond(connection)
             elif pair:
                 await self.pair()
             await self._discover(connection)
@@ -98,11 +99,13 @@ class BumbleClient(BaseBleakClient):
         """Make a bond, unless the link is encrypted with one already.
 
         Raises LostBond when the peripheral refuses: it has a bond with us that we lost.
-        Raises WeakPairing when it offers legacy pairing alone.
+        Raises WeakPairing when it offers legacy pairing alone; NoBond when it keeps
+        none.
         """
         connection = self._link()
         if connection.is_encrypted:
             return
+        self.radio.bonds.check()
         try:
             await self._guarded(connection.pair())
         except BleakError as error:
@@ -110,6 +113,10 @@ class BumbleClient(BaseBleakClient):
                 refused = WeakPairing if is_weak(error) else LostBond
                 raise refused(self.address) from error
             raise
+        self._unconfirmed = str(connection.peer_address)
+        if await self.radio.bonds.get(self._unconfirmed) is None:
+            await self.disconnect()
+            raise NoBond(self.address)
 
     async def unpair(self) -> None:
         """Forget the bond on this side."""
@@ -126,7 +133,12 @@ class BumbleClient(BaseBleakClient):
         """Return the value, read now."""
         del use_cached  # nothing is cached
         proxy = cast("CharacteristicProxy[bytes]", characteristic.obj)
-        return bytearray(await self._guarded(proxy.read_value()))
+        value = bytearray(await self._guarded(proxy.read_value()))
+        if self._unconfirmed is not None:
+            # It has answered what came behind the keys, so it has had the keys.
+            self.radio.bonds.confirm(self._unconfirmed)
+            self._unconfirmed = None
+        return value
 
     async def read_gatt_descriptor(
         self,
@@ -197,6 +209,17 @@ class BumbleClient(BaseBleakClient):
         connection.on(connection.EVENT_DISCONNECTION, end)
         emitter: Any = self.radio.device
         emitter.once(self.radio.device.EVENT_FLUSH, end)
+
+    async def _use_bond(self, connection: Connection) -> None:
+        peer, bonds = str(connection.peer_address), self.radio.bonds
+        try:
+            await self._encrypt(connection)
+        except LostBond as error:
+            if bonds.confirmed(peer):
+                raise
+            await bonds.delete(peer)
+            raise BleakError("the bond was never finished: it is made again") from error
+        bonds.confirm(peer)
 
     async def _encrypt(self, connection: Connection) -> None:
         try:

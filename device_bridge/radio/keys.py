@@ -7,10 +7,13 @@ from pathlib import Path
 from bumble import hci
 from bumble.keys import KeyStore, PairingKeys
 
+from device_bridge.errors import QueueUnavailable
 from device_bridge.private import private_file
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS bond (peer TEXT PRIMARY KEY, keys TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS bond (
+    peer TEXT PRIMARY KEY, keys TEXT NOT NULL, confirmed INTEGER NOT NULL DEFAULT 0
+);
 CREATE TABLE IF NOT EXISTS own (address TEXT NOT NULL);
 """
 
@@ -22,6 +25,10 @@ class BondStore(KeyStore):
         self._db = sqlite3.connect(private_file(path), isolation_level=None)
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(SCHEMA)
+        columns = [row[1] for row in self._db.execute("PRAGMA table_info(bond)")]
+        if "confirmed" not in columns:  # before there was one, a bond counted at once
+            added = "ADD COLUMN confirmed INTEGER NOT NULL DEFAULT 1"
+            self._db.execute(f"ALTER TABLE bond {added}")
 
     def close(self) -> None:
         """Close the file."""
@@ -40,10 +47,34 @@ class BondStore(KeyStore):
         self._db.execute("DELETE FROM bond WHERE peer = ?", (name,))
 
     async def update(self, name: str, keys: PairingKeys) -> None:
+        if keys.ltk is None:
+            return  # of legacy pairing, which is refused
         self._db.execute(
-            "INSERT OR REPLACE INTO bond VALUES (?, ?)",
+            "INSERT OR REPLACE INTO bond (peer, keys) VALUES (?, ?)",
             (name, json.dumps(keys.to_dict())),
         )
+
+    def confirm(self, name: str) -> None:
+        """Note that the peer has the bond too; until then it may be made again."""
+        self._db.execute("UPDATE bond SET confirmed = 1 WHERE peer = ?", (name,))
+
+    def confirmed(self, name: str) -> bool:
+        """Return whether the peer was seen to have the bond."""
+        row = self._db.execute(
+            "SELECT confirmed FROM bond WHERE peer = ?", (name,)
+        ).fetchone()
+        return bool(row and row[0])
+
+    def check(self) -> None:
+        """Raise QueueUnavailable if no bond can be kept: the peer would keep it."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("UPDATE own SET address = address")
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise QueueUnavailable(f"no bond can be kept: {error}") from error
 
     async def get(self, _name: str) -> PairingKeys | None:
         row = self._db.execute(

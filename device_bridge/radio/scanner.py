@@ -1,5 +1,6 @@
 """bleak's scanner over bumble."""
 
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from bleak.backends.scanner import (
@@ -30,6 +31,11 @@ def text_of(uuid: UUID) -> str:
 
 def _long(uuid: UUID) -> str:
     return f"{uuid.to_hex_str().lower():0>8}-0000-1000-8000-00805f9b34fb"
+
+
+@lru_cache(maxsize=1024)
+def _text(octets: bytes) -> str:
+    return text_of(UUID.from_bytes(octets))  # slow: it looks through all known ones
 
 
 class BumbleScanner(BaseBleakScanner):
@@ -82,9 +88,9 @@ def _advertised(heard: Advertisement) -> AdvertisementData:
         if kind in SERVICE_LISTS:
             width = 2 if kind <= LAST_SHORT_LIST else 16
             chunks = [octets[i : i + width] for i in range(0, len(octets), width)]
-            services += [text_of(UUID.from_bytes(c)) for c in chunks if len(c) == width]
+            services += [_text(c) for c in chunks if len(c) == width]
         elif kind == AdvertisingData.Type.SERVICE_DATA_16_BIT_UUID and len(octets) >= 2:
-            service_data[text_of(UUID.from_bytes(octets[:2]))] = octets[2:]
+            service_data[_text(octets[:2])] = octets[2:]
         elif kind == AdvertisingData.Type.COMPLETE_LOCAL_NAME:
             name = octets.decode(errors="replace")
     return AdvertisementData(

@@ -50,7 +50,8 @@ class KeptRecord:
 class Memory:
     """The memories of all virtual devices of one process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -83,7 +84,7 @@ class Memory:
             if rows:
                 self._db.execute(
                     "DELETE FROM record WHERE serial = ? AND number < ?",
-                    (serial, state.next_number - CAPACITY),
+                    (serial, state.next_number - self._capacity),
                 )
 
     def forget(self, serial: str, state: DeviceState) -> None:

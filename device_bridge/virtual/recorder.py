@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from itertools import pairwise
 
 from device_bridge.clock import CLOCK_STEP_S, DomainClock, real_now
@@ -34,7 +34,7 @@ from device_bridge.virtual.plan import PlannedDevice, PlannedEvent
 
 STAMP_AT = 9  # class, length, flags and type come first; all are always there
 PRECISION = Decimal("0.001")
-FULL_PRECISION_BELOW = 8388  # of a mantissa of 24 bits, sign included
+LARGEST_MANTISSA = 2**23 - 3  # above it are the special values
 
 
 class Recorder:
@@ -159,7 +159,7 @@ class Recorder:
     def _clock_record(
         self, at: datetime, state: DeviceState, moved: Decimal | None
     ) -> KeptRecord:
-        number = NOT_A_NUMBER if moved is None else Number(_fitting(moved))
+        number = NOT_A_NUMBER if moved is None else _number(moved)
         value = Quantity(mdc.UNIT_SECOND, number)
         return self._kept(at, state, mdc.CLOCK_SET, value, ())
 
@@ -215,18 +215,19 @@ class Recorder:
         return utc_stamp(face, sync_source=SYNC_NONE if state.lost else SYNC_NTP)
 
 
+def _number(seconds: Decimal) -> Number:
+    """Return a span as exactly as a FLOAT's mantissa of 24 bits can say it."""
+    unit = PRECISION
+    while abs(seconds) / unit > LARGEST_MANTISSA:
+        unit = unit.scaleb(1)
+    return Number(seconds.quantize(unit))
+
+
 def _duration(opened: datetime | None, closed: datetime) -> tuple[Tlv, ...]:
     if opened is None:
         return ()
     seconds = min(int((closed - opened).total_seconds()), 2**32 - 1)
     return (Tlv(mdc.OPENING_DURATION, U32, seconds.to_bytes(4, "little")),)
-
-
-def _fitting(seconds: Decimal) -> Decimal:
-    """Return seconds to the millisecond, or to as many digits as a FLOAT holds."""
-    exact = seconds.quantize(PRECISION)
-    most = 7 if abs(exact) < FULL_PRECISION_BELOW else 6
-    return Context(prec=most).create_decimal(exact)
 
 
 def battery_at(plan: PlannedDevice, at: datetime) -> int:

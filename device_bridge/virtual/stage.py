@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bumble.device import Connection
 
+from device_bridge.clock import real_now
 from device_bridge.errors import BadSettings
 from device_bridge.gatt import uuids
 from device_bridge.radio.apart import apart
@@ -68,6 +69,10 @@ class Actor:
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    def look_again(self) -> None:
+        """Act now: the plan has changed."""
+        self._changed.set()
 
     def _on_connection(self, connection: Connection) -> None:
         self._advertising = False  # a controller stops when it is connected
@@ -128,10 +133,11 @@ def performer(
     memory: Memory,
     air: Air,
     made_by: Callable[[PlannedDevice, Memory, Air], GattDevice] = GattDevice,
+    read_real: Callable[[], datetime] = real_now,
 ) -> Performer:
     """Return a device of a plan, with the services that all of them have."""
     gatt = made_by(plan, memory, air)
-    recorder = Recorder(plan, memory, everything.clock)
+    recorder = Recorder(plan, memory, everything.clock, read_real)
     make = gatt.characteristic
     texts = {
         uuids.MAKER: plan.maker,

@@ -172,6 +172,7 @@ class FakeBackend:
     poison: set[int] = field(default_factory=set)
     down: bool = False
     rotations: int = 0
+    read_now: Callable[[], datetime] = lambda: datetime.now(UTC)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def doses(self, serial: str) -> list[Item]:
@@ -203,7 +204,7 @@ class FakeBackend:
     def _answer(self, path: str, body: Item) -> tuple[int, Any]:
         if path == "/v1/clock":
             return 200, {
-                "now": datetime.now(UTC).isoformat(),
+                "now": self.read_now().isoformat(),
                 "domain": {
                     "anchor_real": self.clock.anchor_real.isoformat(),
                     "anchor_domain": self.clock.anchor_domain.isoformat(),
@@ -294,7 +295,7 @@ class FakeBackend:
         kept = self.records.get(key)
         if kept is None:
             self.records[key] = item
-            self.arrivals.append((datetime.now(UTC), item["device_id"], item))
+            self.arrivals.append((self.read_now(), item["device_id"], item))
             dose = "evidence" in item
             unread = dose and item["evidence"] is None and item["label"] is None
             return "quarantined" if unread else "new"

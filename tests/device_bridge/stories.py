@@ -146,7 +146,9 @@ async def a_bridge(
     world: World, machine_time: Callable[[], datetime] = now
 ) -> AsyncGenerator[None]:
     """Run the bridge while inside."""
-    running = asyncio.create_task(bridge.run(world.settings, machine_time))
+    running = asyncio.create_task(
+        bridge.run(world.settings, bridge.Machine(machine_time))
+    )
     try:
         yield
     finally:

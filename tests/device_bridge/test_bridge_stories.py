@@ -64,7 +64,9 @@ def test_a_wrong_clock_is_measured_then_set_and_doses_are_dated_right(
             assert abs(dated(dose) - planned) < timedelta(seconds=1)
         assert [dose["epoch"] for dose in doses] == [0, 0, 0, 0, 1]
         assert doses[0]["offset_s"] == pytest.approx(7200, abs=1)
-        (clock_set,) = events_of(world, "clock_set")
+        sets = events_of(world, "clock_set")
+        assert [item for item in sets if item["detail"].get("by") == "bridge"]
+        (clock_set,) = [item for item in sets if item["record"]]
         assert clock_set["detail"]["old_minus_new_s"] == pytest.approx(7200, abs=1)
         assert events_of(world, "clock_wrong")
 
@@ -104,7 +106,7 @@ def test_doses_before_a_lost_clock_stay_undated(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         async with a_bridge(world):
             await until(lambda: len(world.backend.doses("B1")) == 3)
-            await until(lambda: len(events_of(world, "clock_set")) == 2)
+            await until(lambda: len(events_of(world, "clock_set")) == 3)
         doses = world.backend.doses("B1")
         assert [dose["occurred_at"] for dose in doses[:2]] == [None, None]
         assert all(dose["device_time"] for dose in doses)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_bridge import progress, samples, spool, unchecked
+from device_bridge import progress, samples, spool, spool_file, unchecked
 from device_bridge.errors import BadSpool
 from device_bridge.events import Kind, plain_event
 from device_bridge.gatt import nomenclature as mdc
@@ -41,7 +41,7 @@ def a_record(number: int, message: bytes = b"message") -> RawRecord:
 
 def a_database() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None)
-    for schema in (spool.SCHEMA, progress.SCHEMA, samples.SCHEMA):
+    for schema in (spool_file.SCHEMA, progress.SCHEMA, samples.SCHEMA):
         db.executescript(schema)
     progress.begin(db, "d", 0, 0)
     return db
@@ -206,10 +206,10 @@ def test_what_a_later_record_may_date_waits_for_the_end_of_the_transfer(
     older = a_record(1, a_message(0, current=False))
     present = a_record(2, a_message(1, current=True))
     spool.append(db, "d", PROFILE, [older, present])
-    ready = interpret(db, spool.pick(db, 10, 0.0), AT)
+    ready = interpret(db, spool.pick(db, 10, 0.0), AT, 0.0)
     assert [report.sequence for _, report in ready] == [2]
     progress.complete(db, "d")
-    (_, report), _ = interpret(db, spool.pick(db, 10, 0.0), AT)
+    (_, report), _ = interpret(db, spool.pick(db, 10, 0.0), AT, 0.0)
     assert (report.sequence, report.occurred_at, report.epoch) == (1, None, 0)
 
 
@@ -218,7 +218,7 @@ def test_a_device_that_does_not_come_back_holds_nothing_up_for_long(
 ) -> None:
     spool.append(db, "d", PROFILE, [a_record(1, a_message(0, current=False))])
     later = AT + timedelta(days=2)
-    assert len(interpret(db, spool.pick(db, 10, 0.0), later)) == 1
+    assert len(interpret(db, spool.pick(db, 10, 0.0), later, 0.0)) == 1
 
 
 def test_a_record_that_breaks_its_reader_goes_raw_and_the_others_go_on(
@@ -227,7 +227,7 @@ def test_a_record_that_breaks_its_reader_goes_raw_and_the_others_go_on(
     message = a_message(0, current=True)
     spool.append(db, "d", "heart rate", [a_record(1, message)])  # it stores no records
     spool.append(db, "d", PROFILE, [a_record(2, b"bad"), a_record(3, message)])
-    reports = [report for _, report in interpret(db, spool.pick(db, 10, 0.0), AT)]
+    reports = [report for _, report in interpret(db, spool.pick(db, 10, 0.0), AT, 0.0)]
     assert [report.sequence for report in reports] == [1, 2, 3]
     assert [report.what is None for report in reports] == [True, True, False]
     assert [report.path for report in reports[:2]] == ["dose-events"] * 2
@@ -241,7 +241,7 @@ def test_the_error_of_an_earlier_boot_is_unknown_so_its_records_are_read_again(
     now = replace(a_record(2), offset_s=60.0, unchecked="boot 2")
     spool.append(db, "d", PROFILE, [before, now])
     assert spool.pick(db, 10, 1e12) == []
-    unchecked.correct(db, "boot 2", 50.0)
+    unchecked.correct(db, "boot 2", 50.0, 0.0)
     (second,) = spool.pick(db, 10, 0.0)
     shifted = AT + timedelta(seconds=50)
     assert (second.number, second.offset_s, second.heard_at) == (2, 10.0, shifted)
@@ -259,7 +259,7 @@ def test_events_and_vitals_of_this_boot_are_shifted_and_those_of_another_are_und
         spool.keep_event(db, item, boot)
         samples.add(db, Sample("w", "8867-4", "/min", AT, 60.0, boot))
     assert samples.pick(db, 10, 0.0) == spool.pick_events(db, 10, 0.0) == []
-    unchecked.correct(db, "boot 2", 50.0)
+    unchecked.correct(db, "boot 2", 50.0, 0.0)
     shifted = AT + timedelta(seconds=50)
     assert [segment.start for segment in samples.pick(db, 10, 0.0)] == [shifted]
     dated = {e["id"]: e["occurred_at"] for e in spool.pick_events(db, 10, 0.0)}

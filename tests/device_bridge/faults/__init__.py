@@ -1,0 +1,1 @@
+"""One box, one bridge, one backend in one process, on a clock moved by hand."""

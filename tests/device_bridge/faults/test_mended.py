@@ -1,0 +1,53 @@
+"""What the fault matrix found, each once with its name."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.device_bridge.faults.steps import Step
+from tests.device_bridge.faults.strikes import Case, Fault, Strike
+from tests.device_bridge.faults.world import play
+
+
+def struck(*strikes: tuple[Fault, Step, int], small: bool = False) -> Case:
+    drawn = tuple(Strike(*strike) for strike in strikes)
+    return Case(drawn, small=small, away_s=400.0)
+
+
+MENDED = {
+    "the record of a clock we set is dated by the clock as it was set": struck(
+        (Fault.CLOCK_SET, Step.SCAN, 1)
+    ),
+    "what comes while the clock is set is read again": struck(
+        (Fault.CLOCK_BACK, Step.RECORD, 3)
+    ),
+    "a reset during a link is noticed": struck((Fault.RESET, Step.SCAN, 1)),
+    "a reset is noticed before anything of the old numbers was committed": struck(
+        (Fault.RESET, Step.UPLOAD, 1), (Fault.BACKEND_AWAY, Step.ANSWER, 1)
+    ),
+    "a reset is noticed though the device has counted as far again": struck(
+        (Fault.RESET, Step.SPOOL, 1), (Fault.MEMORY_FULL, Step.ANSWER, 2)
+    ),
+    "a record damaged on its way is read again before it is quarantined": struck(
+        (Fault.CORRUPT, Step.RECORD, 2)
+    ),
+    "a misread clock dates nothing": struck((Fault.CORRUPT, Step.READ_CLOCK, 4)),
+    "a bond that broke off may be made again": struck(
+        (Fault.SIGNAL_LOST, Step.BOND, 13)
+    ),
+    "a bridge killed while it bonds may bond again": struck(
+        (Fault.KILLED, Step.BOND, 13)
+    ),
+    "a full disk ends no bridge": struck((Fault.DISK_FULL, Step.UPLOAD, 1)),
+    "a bridge started on a disk that takes nothing waits for it": struck(
+        (Fault.READ_ONLY, Step.START_LIVE, 1), (Fault.KILLED, Step.SCAN, 3)
+    ),
+    "a clock that is decades off can be set and told of": struck(
+        (Fault.CLOCK_SET, Step.DELETED, 2), (Fault.CLOCK_LOST, Step.LIVE, 4), small=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(MENDED))
+def test_it_stays_mended(name: str, tmp_path: Path) -> None:
+    assert play(MENDED[name], tmp_path).breaches == []
