@@ -252,7 +252,10 @@ class RecordLink:
         )
         if committed <= deleted:
             return
-        if await self._has_others(committed):
+        others = await self._has_others(committed)
+        if others is None:
+            return
+        if others:
             # It was reset, and has counted as far again: nothing of that is committed.
             through = await self._around.spool.run(progress.received_through, self._id)
             await self._begin_anew(through)
@@ -266,8 +269,11 @@ class RecordLink:
             await self._delete_one_by_one(committed)
         await self._around.spool.run(progress.note_deleted, self._id, committed)
 
-    async def _has_others(self, committed: int) -> bool:
-        """Return whether the device has another record where the last committed was."""
+    async def _has_others(self, committed: int) -> bool | None:
+        """Return whether the device has another record where the last committed was.
+
+        None if it has nothing there: then there is nothing to delete either.
+        """
         known = await self._around.spool.run(spool.last_committed, self._id)
         if known is None or known[0] > committed:
             return False
@@ -280,7 +286,9 @@ class RecordLink:
             )
 
         with suppress(RefusedRequest):  # a device need not know ranges
-            await self._reader.ask(racp.within(known[0], known[0]), note)
+            reply = await self._reader.ask(racp.within(known[0], known[0]), note)
+            if reply.nothing:
+                return None
         return bool(hashes) and known[1] not in hashes
 
     async def _delete_one_by_one(self, through: int) -> None:

@@ -21,19 +21,31 @@ from device_bridge.record_link import RecordLink
 from device_bridge.spool import Spool
 from device_bridge.surroundings import Registry, SampleBuffer, Slots, Surroundings
 from device_bridge.upload import Uploader
-from tests.device_bridge.fake_box import FakeBox
+from tests.device_bridge.fake_box import FakeBox, an_opening
 from tests.device_bridge.faults.still_time import StillLoop, at_once
 
 KEEPS = 5000  # records that the box has at a time
 NEW = {"verdict": "new", "reason": None, "detail": None}
 MEBIBYTE = 2**20
+OBJECT_ID_AT = 18  # behind class, length, flags, type and time
+
+
+class SameAgain:
+    """Records that are made when they are read, every time the same."""
+
+    def __init__(self) -> None:
+        self._made = an_opening(1)
+
+    def get(self, number: int) -> bytes:
+        octets, at = self._made, OBJECT_ID_AT
+        return octets[:at] + number.to_bytes(4, "little") + octets[at + 4 :]
 
 
 class EndlessBox(FakeBox):
     """Always has the next few thousand records, made when they are sent."""
 
     def __init__(self) -> None:
-        super().__init__({})
+        super().__init__(cast("dict[int, bytes]", SameAgain()))
         self.deleted = 0
 
     def _act(self, request: racp.Request) -> None:
@@ -46,7 +58,8 @@ class EndlessBox(FakeBox):
         elif request.operator is Operator.LAST:
             self._report([last])
         elif (low := request.minimum or first) <= last:
-            self._report(range(max(low, first), last + 1))
+            high = min(last, request.maximum or last)
+            self._report(range(max(low, first), high + 1))
         else:
             self._code(request, ResponseCode.NO_RECORDS)
 

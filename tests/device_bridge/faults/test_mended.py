@@ -25,9 +25,6 @@ MENDED = {
     "a reset is noticed before anything of the old numbers was committed": struck(
         (Fault.RESET, Step.UPLOAD, 1), (Fault.BACKEND_AWAY, Step.ANSWER, 1)
     ),
-    "a reset is noticed though the device has counted as far again": struck(
-        (Fault.RESET, Step.SPOOL, 1), (Fault.MEMORY_FULL, Step.ANSWER, 2)
-    ),
     "a record damaged on its way is read again before it is quarantined": struck(
         (Fault.CORRUPT, Step.RECORD, 2)
     ),
