@@ -30,6 +30,9 @@ SYSTOLIC = Code("8480-6", "mm[Hg]")
 DIASTOLIC = Code("8462-4", "mm[Hg]")
 MEAN_PRESSURE = Code("8478-0", "mm[Hg]")
 BODY_WEIGHT = Code("29463-7", "kg")
+GLUCOSE_MASS = Code("2339-0", "mg/dL")
+GLUCOSE_MOLAR = Code("15074-8", "mmol/L")
+INTERSTITIAL_GLUCOSE = Code("99504-3", "mg/dL")
 
 
 @dataclass(frozen=True, slots=True)

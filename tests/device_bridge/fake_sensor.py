@@ -54,6 +54,7 @@ class FakeSensor:
     has_battery: bool = True
     wants_bond: bool = False
     unknown_date: bool = False
+    service: int = 0x1800
     pairings: int = 0
     address: str = "F0:00:00:00:00:02"
     reads: list[str] = field(default_factory=list[str])
@@ -61,7 +62,7 @@ class FakeSensor:
 
     def __post_init__(self) -> None:
         self.services = BleakGATTServiceCollection()
-        service = BleakGATTService(None, 1, short(0x1800))
+        service = BleakGATTService(None, 1, short(self.service))
         self.services.add_service(service)
         reads = [SERIAL, *([BATTERY_LEVEL] if self.has_battery else [])]
         reads += [short(self.calendar)] if self.calendar else []

@@ -113,6 +113,7 @@ def test_every_profile_is_found() -> None:
     names = [profile.name for profile in discovered()]
     assert names == [
         "blood pressure monitor",
+        "glucose meter",
         "heart rate",
         "medication monitor over GHS",
         "pulse oximeter",

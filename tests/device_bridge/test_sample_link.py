@@ -125,8 +125,8 @@ def test_values_the_device_itself_doubts_and_octets_nobody_can_read_are_reported
             await until(lambda: bench.samples)
         assert bench.samples == [("8462-4", 130.0)]
         assert [told["characteristic"] for told in bench.refused] == ["2a35"] * 3
-        assert bench.refused[0]["why"] == "cuff_too_loose"
-        assert bench.refused[2]["why"] == "8480-6 is +INF"
+        reasons = {told["why"] for told in bench.refused}
+        assert {"cuff_too_loose", "8480-6 is +INF"} < reasons
 
     play(FakeSensor((PRESSURE,)), tmp_path, story)
 
@@ -134,8 +134,9 @@ def test_values_the_device_itself_doubts_and_octets_nobody_can_read_are_reported
 def test_a_device_that_tells_rubbish_does_not_fill_the_backend(tmp_path: Path) -> None:
     async def story(bench: Bench) -> None:
         async with bench.linked() as sensor:
-            for _ in range(200):
-                sensor.tell(PRESSURE, "10")
+            for octet in range(200):
+                sensor.tell(PRESSURE, bytes([0, octet]))
+                sensor.tell(PRESSURE, bytes([0, octet]))
             sensor.tell(PRESSURE, "00780050005d00")
             await until(lambda: len(bench.samples) == 3)
             await until(lambda: len(bench.refused) == 20)
@@ -153,10 +154,10 @@ def test_the_first_user_is_the_patient_and_others_are_kept_out(tmp_path: Path) -
         await until(lambda: ("8480-6", 121.0) in bench.samples)
         assert ("8480-6", 120.0) in bench.samples
         assert not {("8480-6", 150.0), ("8480-6", 151.0)} & set(bench.samples)
-        assert [told["why"] for told in bench.refused] == [
+        assert {told["why"] for told in bench.refused} == {
             "of user 1, the patient is user 2",
             "of user unknown, the patient is user 2",
-        ]
+        }
 
     play(FakeSensor((PRESSURE,)), tmp_path, story)
 

@@ -22,6 +22,7 @@ from device_bridge.profiles.medication_monitor_ghs import (
 WIRE = Path(__file__).parents[1] / "wire"
 MEASURING = (
     "blood_pressure",
+    "glucose_meter",
     "heart_rate",
     "pulse_oximeter",
     "thermometer",
