@@ -1,16 +1,21 @@
 """Octets of devices, one file a family under tests/wire, and what they mean."""
 
 import json
+from decimal import Decimal
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from device_bridge import profiles
 from device_bridge.errors import MalformedRecord
 from device_bridge.events import DoseEvent
+from device_bridge.gatt.measured import Measured
 from device_bridge.gatt.uuids import short
 from device_bridge.measurement import Measurement
 from device_bridge.profiles.medication_monitor_ghs import (
@@ -18,6 +23,7 @@ from device_bridge.profiles.medication_monitor_ghs import (
     canonical,
     decode,
 )
+from device_bridge.units import converted
 
 WIRE = Path(__file__).parents[1] / "wire"
 MEASURING = (
@@ -127,3 +133,29 @@ def test_every_profile_module_has_a_file_of_octets() -> None:
     modules = {module.name for module in iter_modules(profiles.__path__)}
     assert modules == {file.stem for file in WIRE.glob("*.txt")}
     assert modules == {*MEASURING, "medication_monitor_ghs"}
+
+
+@given(st.binary(max_size=40), st.sampled_from(sorted(profiles.sample_decoders())))
+def test_any_octets_are_a_measurement_or_malformed(octets: bytes, uuid: str) -> None:
+    try:
+        taken = profiles.sample_decoders()[uuid](octets)
+    except MalformedRecord:
+        return
+    assert all(isfinite(vital.value) for vital in taken.vitals)
+    assert taken.vitals or taken.refused
+
+
+@given(st.decimals(-500, 500, places=2))
+def test_degrees_fahrenheit_convert_as_they_are_defined(degrees: Decimal) -> None:
+    celsius = converted(Measured(degrees, "[degF]"), "Cel")
+    assert celsius is not None
+    assert abs(celsius * 9 - (degrees - 32) * 5) < Decimal("1e-20")
+
+
+@given(st.integers(-2048, 2047), st.integers(-8, 7))
+def test_powers_of_ten_convert_without_a_digit_lost(
+    mantissa: int, exponent: int
+) -> None:
+    sent = Decimal(mantissa).scaleb(exponent)
+    assert converted(Measured(sent, "kg/L"), "mg/dL") == sent * 100_000
+    assert converted(Measured(sent, "mol/L"), "mmol/L") == sent * 1000
