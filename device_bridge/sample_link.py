@@ -4,6 +4,7 @@ All services that some profile of ours reads are served, whichever was advertise
 """
 
 import asyncio
+import logging
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,8 @@ from device_bridge.backend import RegisteredDevice
 from device_bridge.bonding import bonded
 from device_bridge.calendar_clock import read_calendar
 from device_bridge.errors import LostPeripheral, MalformedRecord
+from device_bridge.events import Kind
+from device_bridge.gatt.battery import decode_battery
 from device_bridge.gatt.uuids import (
     BATTERY_LEVEL,
     GLUCOSE_MEASUREMENT,
@@ -25,6 +28,8 @@ from device_bridge.profiles import Decode, sample_decoders
 from device_bridge.stored_readings import StoredReadings, stored_readings
 from device_bridge.surroundings import Surroundings, seconds_between_beats
 from device_bridge.upload import Heard
+
+log = logging.getLogger(__name__)
 
 
 class SampleLink:
@@ -80,7 +85,9 @@ class SampleLink:
         asked, checked = around.clock.now, around.clock.checked
         offered = {c.uuid for c in self._client.services.characteristics.values()}
         alive = BATTERY_LEVEL if BATTERY_LEVEL in offered else SERIAL
-        await self._client.read_gatt_char(alive)
+        value = bytes(await self._client.read_gatt_char(alive))
+        if alive == BATTERY_LEVEL:
+            await self._note_battery(value)
         # It speaks for no record of a dose: it is there.
         if checked:
             told = Heard(epoch=0, sequence=0, at=asked)
@@ -93,6 +100,19 @@ class SampleLink:
                     await self._intake.noticed.wait()
             except TimeoutError:
                 return
+
+    async def _note_battery(self, value: bytes) -> None:
+        """Report a charge that is not the one reported last."""
+        try:
+            percent = decode_battery(value)
+        except MalformedRecord as error:
+            log.warning("battery unreadable", extra={"why": error.why})
+            return
+        key = f"battery {self._id}"
+        if percent == await self._around.spool.run(spool.recall, key):
+            return
+        await self._around.report(self._id, Kind.BATTERY, {"percent": percent})
+        await self._around.spool.run(spool.remember, key, percent)
 
     def _on_value(
         self,

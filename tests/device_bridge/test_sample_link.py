@@ -10,7 +10,9 @@ import pytest
 
 from device_bridge.clock import REAL_TIME, Clock
 from device_bridge.errors import LostPeripheral
+from device_bridge.gatt import uuids
 from device_bridge.gatt.uuids import BATTERY_LEVEL, SERIAL
+from device_bridge.profiles import profile_for
 from tests.device_bridge.fake_sensor import Bench, FakeSensor, a_bench, date_time
 from tests.device_bridge.stories import now, until
 
@@ -32,6 +34,41 @@ def play(
 def a_pressure(face: datetime, systolic: int = 120, user: int = 1) -> bytes:
     pressures = b"".join(p.to_bytes(2, "little") for p in (systolic, 80, 93))
     return b"\x0a" + pressures + date_time(face) + bytes([user])
+
+
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [
+        (uuids.HEALTH_THERMOMETER, "thermometer"),
+        (uuids.BLOOD_PRESSURE, "blood pressure monitor"),
+        (uuids.WEIGHT_SCALE, "weight scale"),
+        (uuids.PULSE_OXIMETER, "pulse oximeter"),
+        (uuids.GLUCOSE, "glucose meter"),
+        (uuids.HEART_RATE_SERVICE, "heart rate"),
+    ],
+)
+def test_a_device_is_found_by_its_service_and_served_for_records_first(
+    service: str, name: str
+) -> None:
+    for advertised, expected in (
+        ([service], name),
+        ([service, uuids.GENERIC_HEALTH_SENSOR], "medication monitor over GHS"),
+        ([uuids.BATTERY_SERVICE], None),
+    ):
+        found = profile_for(advertised)
+        assert (found and found.name) == expected
+
+
+def test_a_changed_battery_is_reported_once(tmp_path: Path) -> None:
+    async def story(bench: Bench) -> None:
+        for _ in range(2):
+            async with bench.linked():
+                await until(lambda: bench.backend.heard)
+        await until(lambda: bench.backend.events)
+        told = [(e["kind"], e["detail"]) for e in bench.backend.events.values()]
+        assert told == [("battery", {"percent": 80})]
+
+    play(FakeSensor((TEMPERATURE,)), tmp_path, story)
 
 
 def test_a_value_without_a_time_is_dated_by_its_arrival(tmp_path: Path) -> None:
