@@ -9,10 +9,11 @@ from typing import Any
 from bleak import BleakClient
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
-from bleak.exc import BleakDBusError, BleakError
+from bleak.exc import BleakError
 
 from device_bridge.backend import RegisteredDevice
-from device_bridge.errors import LostBond, LostPeripheral, UnknownPeripheral
+from device_bridge.bonding import bond
+from device_bridge.errors import LostPeripheral, UnknownPeripheral
 from device_bridge.gatt.uuids import MAKER, MODEL, SERIAL
 from device_bridge.profiles import Profile
 from device_bridge.record_link import RecordLink
@@ -22,14 +23,8 @@ from device_bridge.surroundings import Surroundings
 log = logging.getLogger(__name__)
 
 CONNECT_WITHIN = 10.0
-PAIR_WITHIN = 20.0
 SET_UP_WITHIN = 40.0  # connecting, encrypting, discovering
 HANG_UP_WITHIN = 10.0
-REFUSED_KEYS = (
-    "AuthenticationFailed",
-    "AuthenticationRejected",
-    "AuthenticationCanceled",
-)
 
 
 async def serve(
@@ -90,10 +85,10 @@ async def _work(client: BleakClient, profile: Profile, around: Surroundings) -> 
     device = await _identify(client, around)
     try:
         if profile.stores_records:
-            await _bond(client)
+            await bond(client)
             await RecordLink(client, profile, device, around).run()
         else:
-            await SampleLink(client, profile, device, around).run()
+            await SampleLink(client, device, around).run()
     finally:
         log.info("disconnected", extra={"device": device.device_id})
 
@@ -109,14 +104,3 @@ async def _identify(client: BleakClient, around: Surroundings) -> RegisteredDevi
         raise UnknownPeripheral(client.address, serial)
     log.info("connected", extra={"device": device.device_id})
     return device
-
-
-async def _bond(client: BleakClient) -> None:
-    """Make or use a bond; raises LostBond, never renews one silently."""
-    try:
-        async with asyncio.timeout(PAIR_WITHIN):
-            await client.pair()
-    except BleakDBusError as error:
-        if any(name in error.dbus_error for name in REFUSED_KEYS):
-            raise LostBond(client.address) from error
-        raise

@@ -1,17 +1,31 @@
-"""A link to a wearable without memory: its notifications, as they come."""
+"""A link to devices that measure: what they tell as it comes, what meters have stored.
+
+All services that some profile of ours reads are served, whichever was advertised.
+"""
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from bleak import BleakClient
 
-from device_bridge import samples
+from device_bridge import samples, spool
 from device_bridge.backend import RegisteredDevice
-from device_bridge.errors import MalformedRecord
-from device_bridge.gatt.uuids import BATTERY_LEVEL, HEART_RATE_MEASUREMENT
-from device_bridge.profiles import Profile
-from device_bridge.profiles.heart_rate import LOINC_HEART_RATE, PER_MINUTE
+from device_bridge.bonding import bonded
+from device_bridge.calendar_clock import read_calendar
+from device_bridge.errors import LostPeripheral, MalformedRecord
+from device_bridge.events import Kind
+from device_bridge.gatt.battery import decode_battery
+from device_bridge.gatt.uuids import (
+    BATTERY_LEVEL,
+    GLUCOSE_MEASUREMENT,
+    SERIAL,
+    shortened,
+)
+from device_bridge.intake import Intake
+from device_bridge.profiles import Decode, sample_decoders
+from device_bridge.stored_readings import StoredReadings, stored_readings
 from device_bridge.surroundings import Surroundings, seconds_between_beats
 from device_bridge.upload import Heard
 
@@ -19,52 +33,127 @@ log = logging.getLogger(__name__)
 
 
 class SampleLink:
-    """One connected wearable."""
+    """One connected device that measures."""
 
     def __init__(
-        self,
-        client: BleakClient,
-        profile: Profile,
-        device: RegisteredDevice,
-        around: Surroundings,
+        self, client: BleakClient, device: RegisteredDevice, around: Surroundings
     ) -> None:
         self._client = client
-        self._decode = profile.decoders[HEART_RATE_MEASUREMENT]
-        self._device = device
+        self._id = device.device_id
         self._around = around
+        self._intake = Intake(device.device_id, around)
 
     async def run(self) -> None:
         """Take samples until the slot is wanted by others."""
-        await self._client.start_notify(HEART_RATE_MEASUREMENT, self._on_value)
+        stored = stored_readings(self._client)
+        await self._intake.recall()
+        # Before anything comes: a device may be gone as soon as it has told.
+        await self._read_calendar()
+        try:
+            await self._subscribe(stored)
+            while True:
+                if stored is not None:
+                    await self._fetch(stored)
+                await self._beat()
+                if self._around.slots.contested:
+                    return
+                await self._read_calendar()
+        finally:
+            await self._intake.settle()
+
+    async def _read_calendar(self) -> None:
+        self._intake.calendar = await read_calendar(self._client, self._around.clock)
+
+    async def _subscribe(self, stored: StoredReadings | None) -> None:
+        served = stored is not None
+        for characteristic in self._client.services.characteristics.values():
+            decode = sample_decoders().get(characteristic.uuid)
+            if decode is None or characteristic.uuid == GLUCOSE_MEASUREMENT:
+                continue
+            notified = partial(self._on_value, decode, shortened(characteristic.uuid))
+            start = partial(self._client.start_notify, characteristic, notified)
+            await bonded(self._client, start)
+            served = True
+        if stored is not None:
+            await stored.enable()
+        if not served:
+            raise LostPeripheral(self._client.address, "offers nothing that we read")
+
+    async def _beat(self) -> None:
+        """Take a sign of life, then settle what comes until the next is due."""
+        around, loop = self._around, asyncio.get_running_loop()
+        asked, checked = around.clock.now, around.clock.checked
+        offered = {c.uuid for c in self._client.services.characteristics.values()}
+        alive = BATTERY_LEVEL if BATTERY_LEVEL in offered else SERIAL
+        value = bytes(await self._client.read_gatt_char(alive))
+        if alive == BATTERY_LEVEL:
+            await self._note_battery(value)
+        # It speaks for no record of a dose: it is there.
+        if checked:
+            told = Heard(epoch=0, sequence=0, at=asked)
+            around.uploader.note_heard(self._id, told)
+        await around.note_link(self._id, self._client.address, None)
+        until = loop.time() + seconds_between_beats(around.clock.speed)
         while True:
-            asked, checked = self._around.clock.now, self._around.clock.checked
-            await self._client.read_gatt_char(BATTERY_LEVEL)
-            # It has no memory: it is there, and speaks for no record.
-            if checked:
-                told = Heard(epoch=0, sequence=0, at=asked)
-                self._around.uploader.note_heard(self._device.device_id, told)
-            await self._around.note_link(
-                self._device.device_id, self._client.address, None
-            )
-            await asyncio.sleep(seconds_between_beats(self._around.clock.speed))
-            if self._around.slots.contested:
+            await self._intake.settle()
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._intake.noticed.wait()
+            except TimeoutError:
                 return
 
-    def _on_value(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
+    async def _note_battery(self, value: bytes) -> None:
+        """Report a charge that is not the one reported last."""
         try:
-            beats = self._decode(bytes(value))
+            percent = decode_battery(value)
         except MalformedRecord as error:
-            log.info("measurement unreadable", extra={"why": error.why})
+            log.warning("battery unreadable", extra={"why": error.why})
             return
-        if beats is None:
+        key = f"battery {self._id}"
+        if percent == await self._around.spool.run(spool.recall, key):
             return
-        self._around.samples.add(
-            samples.Sample(
-                device_id=self._device.device_id,
-                code=LOINC_HEART_RATE,
-                unit=PER_MINUTE,
-                at=self._around.clock.now,
-                value=float(beats),
-                unchecked=self._around.clock.unchecked,
-            )
-        )
+        await self._around.report(self._id, Kind.BATTERY, {"percent": percent})
+        await self._around.spool.run(spool.remember, key, percent)
+
+    def _on_value(
+        self,
+        decode: Decode,
+        where: str,
+        _: Any,  # noqa: ANN401  unused
+        value: bytearray,
+    ) -> None:
+        for sample in self._intake.samples(decode, where, bytes(value)):
+            self._around.samples.add(sample)
+
+    async def _fetch(self, stored: StoredReadings) -> None:
+        """Read what a meter has stored since the newest record that is here.
+
+        That one is read again: if it is no longer there as it was, the memory was
+        cleared or numbers anew, and all is read. What was here before is known by name.
+        """
+        run, key = self._around.spool.run, f"readings {self._id}"
+        newest: list[Any] | None = await run(spool.recall, key)
+        told = await stored.since(newest[0] if newest else None)
+        if newest and newest[1] not in {octets.hex() for octets in told}:
+            newest, told = None, await stored.since(None)
+        decode = sample_decoders()[GLUCOSE_MEASUREMENT]
+        where = shortened(GLUCOSE_MEASUREMENT)
+        fresh = [octets for octets in told if not newest or octets.hex() != newest[1]]
+        taken = [
+            sample
+            for octets in fresh
+            for sample in self._intake.samples(decode, where, octets)
+        ]
+        await run(samples.add_all, taken)
+        await self._intake.settle()
+        numbered = [(n, o.hex()) for o in told if (n := _number(decode, o)) is not None]
+        # By an unchecked clock dated samples may yet be dropped: read them again then.
+        if numbered and self._around.clock.checked:
+            await run(spool.remember, key, max(numbered))
+
+
+def _number(decode: Decode, octets: bytes) -> int | None:
+    try:
+        return decode(octets).number
+    except MalformedRecord:
+        return None

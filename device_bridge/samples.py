@@ -4,6 +4,10 @@ Part of the spool's database. The last segment of a device is open: samples are 
 to it until it is full or the uploader takes it. Its id is fixed when it is begun, so a
 repeated upload is the same segment. It contains the time at which the spool was made:
 a bridge that has lost its spool, or a second bridge, does not use an id again.
+
+A sample that its device has named, by a time stamp or a record number, is a segment of
+its own, whose number is a digest of that name: whoever reads it again, and however
+often, reports the same segment.
 """
 
 import json
@@ -11,6 +15,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from device_bridge.events import VitalSegment
 
@@ -29,11 +34,15 @@ INSERT OR IGNORE INTO segment_epoch VALUES (1, unixepoch());
 """
 LARGEST_SEGMENT = 60
 LONGEST_SEGMENT = timedelta(seconds=60)
+NAMED = 1 << 62  # from here on the numbers are digests
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One value of one device at a domain instant; `unchecked`: see there."""
+    """One value of one device at a domain instant; `unchecked`: see there.
+
+    `name` is what sets it apart from all others of the device's code with its value.
+    """
 
     device_id: str
     code: str
@@ -41,12 +50,22 @@ class Sample:
     at: datetime
     value: float
     unchecked: str | None = None
+    name: str | None = None
 
 
 def add_all(db: sqlite3.Connection, taken: Iterable[Sample]) -> None:
     """Keep samples of many devices."""
     for sample in taken:
-        add(db, sample)
+        if sample.name is None:
+            add(db, sample)
+        else:
+            _add_named(db, sample, sample.name)
+
+
+def _add_named(db: sqlite3.Connection, sample: Sample, name: str) -> None:
+    said = f"{sample.code} {sample.value!r} {name}".encode()
+    number = int.from_bytes(sha256(said).digest()[:8], "big") >> 2
+    _insert(db, sample, NAMED | number, sealed=True)
 
 
 def add(db: sqlite3.Connection, sample: Sample) -> None:
@@ -83,9 +102,18 @@ def _begin(db: sqlite3.Connection, sample: Sample) -> None:
         (sample.device_id,),
     )
     sequence = last_number(db, sample.device_id)
+    _insert(db, sample, sequence, sealed=False)
+
+
+def _insert(
+    db: sqlite3.Connection, sample: Sample, sequence: int, *, sealed: bool
+) -> None:
+    # One that is here and comes again is dated anew: what was read in an earlier boot
+    # by an unchecked clock would be dropped.
     db.execute(
         "INSERT INTO segment (device_id, sequence, code, unit, start, samples, sealed,"
-        " unchecked) VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
+        " unchecked) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " start = excluded.start, unchecked = excluded.unchecked",
         (
             sample.device_id,
             sequence,
@@ -93,6 +121,7 @@ def _begin(db: sqlite3.Connection, sample: Sample) -> None:
             sample.unit,
             sample.at.isoformat(),
             json.dumps([[0.0, sample.value]]),
+            sealed,
             sample.unchecked,
         ),
     )
@@ -133,7 +162,7 @@ def pick(db: sqlite3.Connection, limit: int, now: float) -> list[VitalSegment]:
         pairs: list[tuple[float, float]] = json.loads(kept)
         picked.append(
             VitalSegment(
-                id=f"{device_id}:{of_spool}:{sequence}",
+                id=f"{device_id}:{of_spool if sequence < NAMED else 'own'}:{sequence}",
                 device_id=device_id,
                 code=code,
                 unit=unit,

@@ -17,14 +17,17 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlmodel import select
 
 from backend.app import create_app
 from backend.audit.record import SYSTEM
 from backend.clock import domain_clock, real_now
 from backend.database import transaction
+from backend.devices.tables import Device
 from backend.ingest import vital_items
 from backend.ingest.items import DoseItem, EventItem, EventKind, Item, Read, read
 from backend.people.bridges import new_code
+from backend.people.tables import Clinic
 from device_bridge.backend import Backend, registered
 from device_bridge.clock import Clock
 from device_bridge.events import (
@@ -40,6 +43,7 @@ from device_bridge.events import (
     segment_item,
 )
 from tests import builders
+from tests.device_bridge.test_wire import MEASURING, measured
 from tests.serving import serving
 
 T = TypeVar("T")
@@ -221,10 +225,7 @@ def address(device_id: str) -> Generator[str]:
 def asked(address: str, ask: Callable[[Backend], Awaitable[T]]) -> T:
     """Ask the real backend as a newly paired bridge does."""
     with transaction() as session:
-        clinic = builders.a_clinic(session).clinic_id
-        session.connection().exec_driver_sql(
-            "UPDATE device SET clinic_id=%s", (clinic,)
-        )
+        clinic = session.exec(select(Device.clinic_id)).one()
         code = new_code(session, clinic, kind="gateway", actor=SYSTEM, real=real_now())
 
     async def asking() -> T:
@@ -318,6 +319,54 @@ def test_the_last_epoch_and_number_there_are_can_be_stored(
         return told
 
     assert asked(address, telling) == ["new", "rejected", "new", "rejected"]
+
+
+MEASURED = sorted(
+    {
+        (vital.code.loinc, vital.code.unit, vital.value)
+        for name in MEASURING
+        for decode, octets, told in (line.values for line in measured(name))
+        if told != "malformed"
+        for vital in decode(bytes.fromhex(octets)).vitals
+    }
+)
+IMPOSSIBLE = (
+    ("8310-5", "Cel", 98.6),  # degrees Fahrenheit called Celsius
+    ("8480-6", "mm[Hg]", 2047.0),
+    ("59408-5", "%", 127.0),
+    ("29463-7", "kg", 800.0),
+    ("2339-0", "mg/dL", 0.095),
+)
+
+
+def test_what_devices_measure_is_stored_and_the_impossible_is_not(
+    address: str, device_id: str
+) -> None:
+    now = real_now() - timedelta(hours=1)
+    with transaction() as session:
+        device = session.get_one(Device, UUID(device_id))
+        patient = builders.a_patient(session, session.get_one(Clinic, device.clinic_id))
+        builders.an_assignment(session, device, patient)
+
+    def item(place: int, sample: tuple[str, str, float]) -> dict[str, Any]:
+        code, unit, value = sample
+        at = now + timedelta(seconds=place)
+        run = VitalSegment(f"m{place}", device_id, code, unit, at, (0.0,), (value,))
+        return segment_item(run, live=True)
+
+    items = [item(place, one) for place, one in enumerate((*MEASURED, *IMPOSSIBLE))]
+
+    async def telling(backend: Backend) -> list[list[str]]:
+        batches = [await backend.post_segments(items) for _ in range(2)]
+        return [[one.verdict for one in batch] for batch in batches]
+
+    first, again = asked(address, telling)
+    # Ice and a thermometer on a winter's table are no bodies.
+    cold = [code == "8310-5" and value < 10 for code, _, value in MEASURED]
+    expected = ["quarantined" if is_cold else "new" for is_cold in cold]
+    assert first == expected + ["quarantined"] * len(IMPOSSIBLE)
+    assert "new" not in again
+    assert len({code for code, _, _ in MEASURED}) == 11
 
 
 def a_record(

@@ -7,6 +7,10 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+from device_bridge.measurement import Measurement
+
+Decode = Callable[[bytes], Measurement]
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -14,7 +18,8 @@ class Profile:
 
     `matches` looks at the service UUIDs of an advertisement. `decoders` read the values
     of characteristics (128-bit text UUID). `stores_records` says that the device keeps
-    records to fetch and acknowledge; otherwise its notifications are all there is.
+    records to fetch and acknowledge; otherwise its notifications are all there is, and
+    its decoders return a Measurement.
     `canonical` frees a record's octets of what may change between two readings.
     """
 
@@ -33,9 +38,22 @@ def discovered() -> tuple[Profile, ...]:
     return tuple(sorted(profiles, key=lambda profile: profile.name))
 
 
+@cache
+def sample_decoders() -> Mapping[str, Decode]:
+    """Return how to read what devices without records notify, by characteristic."""
+    profiles = [profile for profile in discovered() if not profile.stores_records]
+    return {
+        uuid: read for profile in profiles for uuid, read in profile.decoders.items()
+    }
+
+
 def profile_for(service_uuids: Sequence[str]) -> Profile | None:
-    """Return the first profile that knows a device advertising these services."""
-    return next((p for p in discovered() if p.matches(service_uuids)), None)
+    """Return a profile that knows a device advertising these services.
+
+    Of several, one that stores records: what is not fetched and acknowledged is lost.
+    """
+    known = [profile for profile in discovered() if profile.matches(service_uuids)]
+    return min(known, key=lambda profile: not profile.stores_records, default=None)
 
 
 def profile_named(name: str) -> Profile:

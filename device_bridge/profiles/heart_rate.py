@@ -2,17 +2,19 @@
 
 from device_bridge.gatt.heart_rate import decode_heart_rate
 from device_bridge.gatt.uuids import HEART_RATE_MEASUREMENT, HEART_RATE_SERVICE
+from device_bridge.measurement import HEART_RATE, Measurement, Vital
 from device_bridge.profiles import Profile
 
-LOINC_HEART_RATE = "8867-4"
-PER_MINUTE = "/min"
 
-
-def decode(payload: bytes) -> int | None:
-    """Return beats per minute, or None while the sensor has no contact or no pulse."""
-    measured = decode_heart_rate(payload)
-    worn = measured.contact is not False
-    return measured.beats if worn and measured.beats else None
+def decode(payload: bytes) -> Measurement:
+    """Return beats per minute; none while the sensor has no contact or no pulse."""
+    taken = decode_heart_rate(payload)
+    if taken.contact is False:
+        return Measurement((), ("no contact",), momentary=True)
+    if not taken.beats:
+        return Measurement((), ("no pulse",), momentary=True)
+    beats = Vital(HEART_RATE, float(taken.beats))
+    return Measurement((beats,), momentary=True)
 
 
 PROFILE = Profile(

@@ -19,6 +19,19 @@ Item = dict[str, Any]
 TOKEN = "a-token"
 NAMESPACE = UUID(int=1)
 UNITS = {"[iU]", "mL", "mg", "1"}
+VITALS = {
+    "8867-4": "/min",
+    "59408-5": "%",
+    "8310-5": "Cel",
+    "61008-9": "Cel",
+    "8480-6": "mm[Hg]",
+    "8462-4": "mm[Hg]",
+    "8478-0": "mm[Hg]",
+    "29463-7": "kg",
+    "2339-0": "mg/dL",
+    "15074-8": "mmol/L",
+    "99504-3": "mg/dL",
+}
 KINDS = {
     "heard",
     "battery",
@@ -143,7 +156,7 @@ def check_segment(item: Item) -> None:
         },
     )
     want(0 < len(item["id"]) <= 128, "id")
-    want((item["code"], item["unit"]) == ("8867-4", "/min"), "code and unit")
+    want(VITALS.get(item["code"]) == item["unit"], "code and unit")
     instant(item["start"])
     want(1 <= len(item["values"]) <= 60, "1 to 60 values")
     want(len(item["offsets"]) == len(item["values"]), "offsets")

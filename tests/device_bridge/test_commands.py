@@ -111,4 +111,12 @@ def test_an_unknown_log_level_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_every_profile_is_found() -> None:
     names = [profile.name for profile in discovered()]
-    assert names == ["heart rate", "medication monitor over GHS"]
+    assert names == [
+        "blood pressure monitor",
+        "glucose meter",
+        "heart rate",
+        "medication monitor over GHS",
+        "pulse oximeter",
+        "thermometer",
+        "weight scale",
+    ]

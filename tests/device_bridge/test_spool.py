@@ -166,6 +166,43 @@ def test_a_segment_that_was_picked_grows_no_more(db: sqlite3.Connection) -> None
     assert [s.values for s in samples.pick(db, 10, 0.0)] == [(61.0,)]
 
 
+def a_reading(number: str, at: datetime = AT, boot: str | None = None) -> Sample:
+    return Sample("w", "2339-0", "mg/dL", at, 95.0, boot, number)
+
+
+def test_a_sample_that_its_device_names_is_one_segment_for_every_bridge(
+    db: sqlite3.Connection,
+) -> None:
+    samples.add_all(db, [a_reading("1"), a_reading("2"), a_reading("1")])
+    picked = samples.pick(db, 10, 0.0)
+    assert len({segment.id for segment in picked}) == len(picked) == 2
+    samples.forget(db, picked)
+    assert samples.pick(db, 10, 0.0) == []
+    db.execute("UPDATE segment_epoch SET epoch = epoch + 1")  # another spool
+    samples.add_all(db, [a_reading("2", AT + timedelta(seconds=1)), a_reading("1")])
+    assert {s.id for s in samples.pick(db, 10, 0.0)} == {s.id for s in picked}
+
+
+def test_a_named_sample_is_dated_anew_when_it_is_read_again(
+    db: sqlite3.Connection,
+) -> None:
+    samples.add_all(db, [a_reading("1", boot="an earlier boot")])
+    later = AT + timedelta(seconds=9)
+    samples.add_all(db, [a_reading("1", later)])
+    unchecked.correct(db, "this boot", 0.0, 0.0)
+    (kept,) = samples.pick(db, 10, 0.0)
+    assert kept.start == later
+
+
+def test_named_samples_leave_streams_alone(db: sqlite3.Connection) -> None:
+    for second in range(3):
+        at = AT + timedelta(seconds=second)
+        samples.add(db, Sample("w", "2339-0", "mg/dL", at, 90.0))
+        samples.add_all(db, [a_reading(f"{second}")])
+    lengths = sorted(len(segment.values) for segment in samples.pick(db, 10, 0.0))
+    assert lengths == [1, 1, 1, 3]
+
+
 def test_what_is_spooled_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
 

@@ -1,21 +1,39 @@
 """Octets of devices, one file a family under tests/wire, and what they mean."""
 
 import json
+from decimal import Decimal
+from importlib import import_module
+from math import isfinite
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from device_bridge import profiles
 from device_bridge.errors import MalformedRecord
 from device_bridge.events import DoseEvent
-from device_bridge.profiles import heart_rate, medication_monitor_ghs
+from device_bridge.gatt.measured import Measured
+from device_bridge.gatt.uuids import short
+from device_bridge.measurement import Measurement
 from device_bridge.profiles.medication_monitor_ghs import (
     StoredRecord,
     canonical,
     decode,
 )
+from device_bridge.units import converted
 
 WIRE = Path(__file__).parents[1] / "wire"
+MEASURING = (
+    "blood_pressure",
+    "glucose_meter",
+    "heart_rate",
+    "pulse_oximeter",
+    "thermometer",
+    "weight_scale",
+)
 
 
 def lines(name: str) -> list[Any]:
@@ -24,13 +42,48 @@ def lines(name: str) -> list[Any]:
     return [pytest.param(bytes.fromhex(octets), told) for octets, told in pairs]
 
 
-@pytest.mark.parametrize(("octets", "told"), lines("heart_rate"))
-def test_heart_rate(octets: bytes, told: str) -> None:
+def measured(name: str) -> list[Any]:
+    """Return the decoder for each line, its octets and what is told of them.
+
+    A family with several characteristics names that of a line before the octets.
+    """
+    profile = import_module(f"{profiles.__name__}.{name}").PROFILE
+    found: list[Any] = []
+    for line in (WIRE / f"{name}.txt").read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        value, told = line.split(" => ")
+        *where, octets = value.split(" ")
+        uuids = [short(int(uuid, 16)) for uuid in where] or list(profile.decoders)
+        found.append(pytest.param(profile.decoders[uuids[0]], octets, told))
+    return found
+
+
+def as_said(taken: Measurement) -> dict[str, Any]:
+    vitals = {f"{v.code.loinc} {v.code.unit}": round(v.value, 7) for v in taken.vitals}
+    rest: dict[str, Any] = {
+        "refused": list(taken.refused),
+        "face": taken.face and taken.face.isoformat(),
+        "user": taken.user,
+        "number": taken.number,
+        "stored": taken.is_stored,
+        "momentary": taken.momentary,
+    }
+    return vitals | {
+        name: said for name, said in rest.items() if said not in (None, False, [])
+    }
+
+
+@pytest.mark.parametrize(
+    ("decode_", "octets", "told"),
+    [line for name in MEASURING for line in measured(name)],
+)
+def test_vitals(decode_: profiles.Decode, octets: str, told: str) -> None:
     if told == "malformed":
         with pytest.raises(MalformedRecord):
-            heart_rate.decode(octets)
+            decode_(bytes.fromhex(octets))
     else:
-        assert heart_rate.decode(octets) == json.loads(told)
+        assert as_said(decode_(bytes.fromhex(octets))) == json.loads(told)
 
 
 def as_told(record: StoredRecord) -> dict[str, Any] | None:
@@ -77,6 +130,32 @@ def test_octets_too_short_for_a_stamp_are_their_own_canonical_form() -> None:
 
 
 def test_every_profile_module_has_a_file_of_octets() -> None:
-    for module in (heart_rate, medication_monitor_ghs):
-        name = module.__name__.rpartition(".")[2]
-        assert (WIRE / f"{name}.txt").exists()
+    modules = {module.name for module in iter_modules(profiles.__path__)}
+    assert modules == {file.stem for file in WIRE.glob("*.txt")}
+    assert modules == {*MEASURING, "medication_monitor_ghs"}
+
+
+@given(st.binary(max_size=40), st.sampled_from(sorted(profiles.sample_decoders())))
+def test_any_octets_are_a_measurement_or_malformed(octets: bytes, uuid: str) -> None:
+    try:
+        taken = profiles.sample_decoders()[uuid](octets)
+    except MalformedRecord:
+        return
+    assert all(isfinite(vital.value) for vital in taken.vitals)
+    assert taken.vitals or taken.refused
+
+
+@given(st.decimals(-500, 500, places=2))
+def test_degrees_fahrenheit_convert_as_they_are_defined(degrees: Decimal) -> None:
+    celsius = converted(Measured(degrees, "[degF]"), "Cel")
+    assert celsius is not None
+    assert abs(celsius * 9 - (degrees - 32) * 5) < Decimal("1e-20")
+
+
+@given(st.integers(-2048, 2047), st.integers(-8, 7))
+def test_powers_of_ten_convert_without_a_digit_lost(
+    mantissa: int, exponent: int
+) -> None:
+    sent = Decimal(mantissa).scaleb(exponent)
+    assert converted(Measured(sent, "kg/L"), "mg/dL") == sent * 100_000
+    assert converted(Measured(sent, "mol/L"), "mmol/L") == sent * 1000
