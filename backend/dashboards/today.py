@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,10 @@ REPORTABLE = OPEN | {"missed"}
 
 
 def today_page(sight: Sight, *, zone: str) -> TodayPage:
-    """Return the reader's own day, from three in the morning to three."""
+    """Return the reader's own day, from three in the morning to three.
+
+    A dose of the night before stays until its window closes: it can still be told.
+    """
     patient_id = sight.reader.subject_id
     person = sight.row(
         "p.given_name, s.strip",
@@ -40,7 +43,7 @@ def today_page(sight: Sight, *, zone: str) -> TodayPage:
     return TodayPage(
         first_name=person["given_name"],
         day=day,
-        doses=tuple(_dose(d, sight) for d in around if d["dose_day"] == day),
+        doses=tuple(_dose(d, sight) for d in around if _of_today(d, day, sight.now)),
         next_dose=_next(around, sight),
         strip=strip_days(person["strip"] or ()),
         stock=tuple(stock_row(row, zone) for row in stocks_of(sight, patient_id)),
@@ -61,6 +64,11 @@ def report_notice(sight: Sight, regimen_id: UUID, occurrence: str, *, new: bool)
     if _of_reader("d.label", sight, regimen_id, occurrence)["label"] in TAKEN:
         return "reported"
     return "noted" if new else "said_before"
+
+
+def _of_today(dose: RowMapping, day: date, now: datetime) -> bool:
+    of: date = dose["dose_day"]
+    return of == day or (of < day and dose["window_until"] > now)
 
 
 def _dose(dose: RowMapping, sight: Sight) -> DoseRow:

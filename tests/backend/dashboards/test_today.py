@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from backend.dashboards.frame import Frame
 from backend.dashboards.render import render
@@ -127,3 +127,22 @@ def test_a_dose_without_a_time_is_due_all_its_day_and_named_by_it_before(
     assert "Some time today" in today
     assert "Some time today" not in later
     assert "Tue 3 Mar" in later
+
+
+def test_a_dose_of_the_night_stays_listed_when_the_day_has_turned(
+    session: Session, world: World
+) -> None:
+    dose = session.exec(
+        select(ScheduledDose).order_by(col(ScheduledDose.due_at))
+    ).first()
+    assert dose is not None
+    dose.dose_day -= timedelta(days=1)  # as one that is due before three
+    written(session, dose)
+
+    open_, closed = (
+        [one.due_at for one in seen_at(session, world, DUE + n * HOUR).doses]
+        for n in (3, 5)
+    )
+
+    assert open_ == [DUE]
+    assert closed == []
