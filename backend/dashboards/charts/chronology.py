@@ -10,7 +10,7 @@ from analytics.adherence.openings import Opening
 from analytics.records import Scheduled
 from backend.dashboards.charts import palette
 from backend.dashboards.charts.chart import NARROW, WIDE, Chart, Json, Spec, framed
-from backend.dashboards.charts.days import DAY, day_at, day_axis, told_day
+from backend.dashboards.charts.days import DAY, day_at, day_axis, hour_axis, told_day
 from backend.dashboards.charts.palette import COLOURS, SHAPES, DoseState
 
 
@@ -41,17 +41,7 @@ def _layers(
 ) -> list[Json]:
     x = day_axis(record.first_day, record.last_day, ticks=ticks)
     start = record.parameters.day_start.hour
-    hours: list[Json] = list(range(start, start + 25, 6))
-    y: Spec = {
-        "field": "hour",
-        "type": "quantitative",
-        "title": "Time of day",
-        "scale": {"domain": [start, start + 24], "reverse": True, "nice": False},
-        "axis": {
-            "values": hours,
-            "labelExpr": "format(datum.value % 24, '02d') + ':00'",
-        },
-    }
+    y = hour_axis(start)
     x2: Spec = {"field": "x2"}
     rect: Spec = {"type": "rect", "aria": False}
     windows: list[Json] = [*_bands(_window(record, dose) for dose in scheduled(record))]

@@ -1,8 +1,8 @@
-"""An axis of dose-days, shared by the charts of adherence."""
+"""Axes of dose-days and of the hours in them, shared by charts."""
 
 from datetime import date, timedelta
 
-from backend.dashboards.charts.chart import Spec
+from backend.dashboards.charts.chart import Json, Spec
 
 DAY = timedelta(days=1)
 
@@ -22,6 +22,21 @@ def day_axis(first: date, last: date, *, ticks: int, labels: bool = True) -> Spe
         "type": "temporal",
         "scale": {"type": "utc", "domain": [day_at(first), day_at(last + DAY)]},
         "axis": axis,
+    }
+
+
+def hour_axis(start: int) -> Spec:
+    """Return the y encoding of a dose-day's hours, from `start` down to the next."""
+    hours: list[Json] = list(range(start, start + 25, 6))
+    return {
+        "field": "hour",
+        "type": "quantitative",
+        "title": "Time of day",
+        "scale": {"domain": [start, start + 24], "reverse": True, "nice": False},
+        "axis": {
+            "values": hours,
+            "labelExpr": "format(datum.value % 24, '02d') + ':00'",
+        },
     }
 
 

@@ -17,6 +17,7 @@ from backend.dashboards.charts.axis import (
     Window,
 )
 from backend.dashboards.charts.chart import NARROW, WIDE, Chart, Json, Spec, framed
+from backend.dashboards.charts.days import hour_axis
 from backend.dashboards.charts.palette import COLOURS, SHAPES, WORDS, DoseState
 
 T = TypeVar("T")
@@ -75,17 +76,7 @@ def _doses(
     ticks: int,
 ) -> Spec:
     start = axis.day_starts.hour
-    hours: list[Json] = list(range(start, start + 25, 6))
-    y: Spec = {
-        "field": "hour",
-        "type": "quantitative",
-        "title": "Time of day",
-        "scale": {"domain": [start, start + 24], "reverse": True, "nice": False},
-        "axis": {
-            "values": hours,
-            "labelExpr": "format(datum.value % 24, '02d') + ':00'",
-        },
-    }
+    y = hour_axis(start)
     x = axis.encoding(labels=False, ticks=ticks)
     states = list(DoseState)
     scale = {
