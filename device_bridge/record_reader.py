@@ -182,6 +182,8 @@ class RecordReader:
         except MalformedRecord:
             sound = False
         except Exception:
+            # A decoder's bug must not keep all other records of the box in it: this
+            # one goes on raw and is quarantined, as octets that cannot be read are.
             log.exception("record not read", extra={"number": number})
             sound = False
         if sound:
