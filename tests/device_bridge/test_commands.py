@@ -30,7 +30,9 @@ def test_decode_refuses_what_it_cannot_read(
 
 
 @pytest.mark.golden
-@pytest.mark.skipif(not VECTORS.exists(), reason="golden vectors not found")
+@pytest.mark.skipif(
+    not VECTORS.exists(), reason=f"no golden data at {VECTORS}: set DOSELOOP_GOLDEN"
+)
 def test_decode_runs_a_file_of_vectors(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["decode", "--vectors", str(VECTORS)]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.golden
 
 def vectors() -> list[Any]:
     if not VECTORS.exists():
-        skipped = pytest.mark.skip(reason=f"golden vectors not found at {VECTORS}")
+        skipped = pytest.mark.skip(
+            reason=f"no golden data at {VECTORS}: set DOSELOOP_GOLDEN"
+        )
         return [pytest.param({}, marks=skipped, id="absent")]
     items = json.loads(VECTORS.read_text())
     return [pytest.param(item, id=item["id"]) for item in items]

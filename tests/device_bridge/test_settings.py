@@ -59,7 +59,10 @@ def test_the_file_that_is_shipped_can_be_read() -> None:
     assert found.spool == Path("/var/lib/doseloop-bridge")
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
+@pytest.mark.skipif(
+    not shutil.which("systemd-analyze"),
+    reason="no systemd-analyze to rate the unit with: apt-get install systemd",
+)
 def test_the_unit_that_is_shipped_is_sound_and_little_exposed(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name
     unit.write_text(
