@@ -112,3 +112,20 @@ def test_a_page_says_the_same_without_script(
 
     assert texts[0] == texts[1]
     assert texts[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_control_stands_out_of_the_row_it_belongs_to(
+    chromium: Browser, address: str, name: str
+) -> None:
+    for width in (390, 1280):
+        context = chromium.new_context(viewport={"width": width, "height": 844})
+        page, _, _ = opened(context, f"{address}/{name}")
+        assert page.evaluate(OUT_OF_ROW) == [], width
+        context.close()
+
+
+OUT_OF_ROW = """[...document.querySelectorAll("li.row button, li.row a")]
+  .filter(it => it.getBoundingClientRect().right >
+    it.closest("li.row").getBoundingClientRect().right + 0.5)
+  .map(it => it.textContent.trim())"""
