@@ -12,6 +12,7 @@ from typing import Any
 
 from bleak import BleakClient
 
+from device_bridge import clock_watch, progress, timelines
 from device_bridge.clock import (
     CLOCK_STEP_S,
     Clock,
@@ -20,6 +21,7 @@ from device_bridge.clock import (
     run_alike,
     true_time,
 )
+from device_bridge.dating import Anchor
 from device_bridge.errors import LostPeripheral, MalformedRecord
 from device_bridge.events import Kind
 from device_bridge.gatt.elapsed_time import (
@@ -48,7 +50,10 @@ class DeviceClock:
         self._id = device_id
         self._around = around
         self._measured: ClockReading | None = None
+        self._looked: ClockReading | None = None
+        self._through = 0
         self._trusted = True
+        self._trouble: str | None = None
         self._told: set[str] = set()
         self.unchecked: str | None = None
         self.moved = asyncio.Event()
@@ -129,6 +134,8 @@ class DeviceClock:
 
     async def look(self) -> datetime:
         """Read for a sign of life; a clock that stands still is found out, and told."""
+        run = self._around.spool.run
+        self._through = await run(progress.received_through, self._id)
         earlier, asked = self._measured, await self.read()
         now = self._measured
         if (
@@ -139,7 +146,37 @@ class DeviceClock:
         ):
             self._trusted = False
             await self.report("stopped")
+        self._looked = self._measured
         return asked
+
+    async def note(self, through: int) -> None:
+        """Keep the last look, if all records up to `through` were made before it.
+
+        Nothing came since it, then, and what comes later was made after it.
+        """
+        reading = self.reading
+        if reading is None or reading.offset_s is None or self.unchecked is not None:
+            return
+        if self.moved.is_set() or (self._measured, self._through) != (
+            self._looked,
+            through,
+        ):
+            return
+        anchor = Anchor(reading.at.timestamp(), reading.offset_s, reading.uncertainty_s)
+        run, now = self._around.spool.run, self._around.clock.now
+        await run(clock_watch.note, self._id, through, anchor, now)
+
+    @property
+    def shown(self) -> dict[str, object]:
+        """Return what the last reading said, and what is wrong with the clock."""
+        reading = self.reading
+        if reading is None:
+            return {}
+        return {
+            "offset_s": reading.offset_s,
+            "uncertainty_s": reading.uncertainty_s,
+            "trouble": self._trouble,
+        }
 
     def distrust(self) -> None:
         """Let the times of the device mean nothing until the next reading."""
@@ -147,6 +184,7 @@ class DeviceClock:
 
     async def report(self, why: str, **more: object) -> None:
         """Tell the backend once a link what is wrong with the clock."""
+        self._trouble = why
         if why in self._told:
             return
         self._told.add(why)
@@ -178,6 +216,8 @@ class DeviceClock:
         await self._client.write_gatt_char(
             CURRENT_ELAPSED_TIME, stamp.encode(), response=True
         )
+        self._trouble = None
+        await self._around.spool.run(timelines.note_told, self._id)
         log.info("clock set", extra={"device": self._id, "was": reading.offset_s})
         detail: dict[str, object] = {
             "by": "bridge",

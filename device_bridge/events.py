@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
+from math import ceil
 from typing import Any
 
 Item = dict[str, Any]
@@ -29,6 +30,8 @@ class Kind(StrEnum):
     CONTAINER_CLOSED = "container_closed"
     CLOCK_SET = "clock_set"
     CLOCK_WRONG = "clock_wrong"
+    CLOCK_DRIFT = "clock_drift"
+    CLOCK_JUMP = "clock_jump"
     RESET = "reset"
     FAULT = "fault"
     GAP = "gap"
@@ -98,7 +101,7 @@ class Record:
         """Return by how much a device event's time may be wrong, where it matters."""
         if self.occurred_at is None or self.uncertainty_s <= WORTH_SAYING_S:
             return {}
-        return {"time_uncertainty_s": round(self.uncertainty_s, 3)}
+        return {"time_uncertainty_s": _rounded_up(self.uncertainty_s)}
 
     def item(self) -> Item:
         """Return the JSON item."""
@@ -124,7 +127,7 @@ class Record:
             | identity
             | {
                 "occurred_at": as_text(self.occurred_at),
-                "uncertainty_s": round(self.uncertainty_s, 3),
+                "uncertainty_s": _rounded_up(self.uncertainty_s),
                 "device_time": self.device_time.hex() if self.device_time else None,
                 "offset_s": None if self.offset_s is None else round(self.offset_s, 3),
                 "evidence": dose.evidence.value if dose else None,
@@ -137,6 +140,11 @@ class Record:
                 "claimed_live": self.claimed_live,
             }
         )
+
+
+def _rounded_up(seconds: float) -> float:
+    """Return milliseconds: what bounds an error must not be rounded down."""
+    return ceil(seconds * 1000) / 1000
 
 
 def as_text(at: datetime | None) -> str | None:

@@ -25,8 +25,9 @@ OLDEST = "SELECT min(heard_at) FROM record"
 OFFSETS = """
 SELECT t.device_id, t.offset_s FROM timeline t
 JOIN progress p ON p.device_id = t.device_id AND p.generation = t.generation
-WHERE t.stated = (SELECT max(stated) FROM timeline u
-    WHERE u.device_id = t.device_id AND u.generation = t.generation)
+WHERE t.offset_s IS NOT NULL AND t.stated = (SELECT max(stated) FROM timeline u
+    WHERE u.device_id = t.device_id AND u.generation = t.generation
+      AND u.offset_s IS NOT NULL)
 """
 
 

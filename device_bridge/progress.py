@@ -1,4 +1,4 @@
-"""How far each device has been read: numbers, generations, timelines of its clock.
+"""How far each device has been read: numbers and generations.
 
 Part of the spool's database. `committed` is the highest number with no gap below it
 that the backend has; `done` holds runs of committed numbers above it, and gaps that are
@@ -25,11 +25,6 @@ CREATE TABLE IF NOT EXISTS done (
 CREATE TABLE IF NOT EXISTS generation (
     device_id TEXT NOT NULL, generation INTEGER NOT NULL, epoch INTEGER NOT NULL,
     stated INTEGER, PRIMARY KEY (device_id, generation)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS timeline (
-    device_id TEXT NOT NULL, generation INTEGER NOT NULL, stated INTEGER NOT NULL,
-    offset_s REAL NOT NULL, uncertainty_s REAL NOT NULL,
-    PRIMARY KEY (device_id, generation, stated)
 ) WITHOUT ROWID;
 """
 UNDATED = "a later record may date it"
@@ -244,28 +239,3 @@ def wire_epoch(
         (epoch, device_id, of),
     )
     return epoch
-
-
-def keep_offset(
-    db: sqlite3.Connection,
-    device_id: str,
-    of: int,
-    stated: int,
-    offset: tuple[float, float],
-) -> None:
-    """Remember offset and uncertainty of a timeline, the last measured."""
-    db.execute(
-        "INSERT OR REPLACE INTO timeline VALUES (?, ?, ?, ?, ?)",
-        (device_id, of, stated, *offset),
-    )
-
-
-def known_offset(
-    db: sqlite3.Connection, device_id: str, of: int, stated: int
-) -> tuple[float, float] | None:
-    """Return offset and uncertainty of a timeline if ever measured."""
-    return db.execute(
-        "SELECT offset_s, uncertainty_s FROM timeline"
-        " WHERE device_id = ? AND generation = ? AND stated = ?",
-        (device_id, of, stated),
-    ).fetchone()

@@ -125,8 +125,8 @@ class RecordLink:
         if reading and reading.wants_setting and await self._all_committed():
             await self._set_clock()
         await self._note_heard(asked)
-        offset_s = reading.offset_s if reading else None
-        await self._around.note_link(self._id, self._client.address, offset_s)
+        shown = self._clock.shown
+        await self._around.note_link(self._id, self._client.address, shown)
 
     async def _set_clock(self) -> None:
         await self._clock.set()
@@ -136,6 +136,7 @@ class RecordLink:
 
     async def _note_heard(self, at: datetime) -> None:
         through = await self._around.spool.run(progress.received_through, self._id)
+        await self._clock.note(through)
         self._around.uploader.note_heard(self._id, Heard(None, through, at))
 
     # Stored records
@@ -229,6 +230,7 @@ class RecordLink:
                 heard_at=self._around.clock.now,
                 offset_s=reading.offset_s if reading else None,
                 uncertainty_s=reading.uncertainty_s if reading else 0.0,
+                read_at=reading.at if reading else None,
                 unchecked=self._clock.unchecked,
             )
         )

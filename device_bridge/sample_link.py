@@ -92,7 +92,7 @@ class SampleLink:
         if checked:
             told = Heard(epoch=0, sequence=0, at=asked)
             around.uploader.note_heard(self._id, told)
-        await around.note_link(self._id, self._client.address, None)
+        await around.note_link(self._id, self._client.address, {})
         until = loop.time() + seconds_between_beats(around.clock.speed)
         while True:
             await self._intake.settle()

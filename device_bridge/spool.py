@@ -34,8 +34,9 @@ class RawRecord:
     """One record as it came, with what is needed to date it later.
 
     `canonical` is the message free of what may change between two readings; `offset_s`
-    and `uncertainty_s` are those of the device's clock when the record was heard;
-    `unchecked` is the boot in which that was, while our own clock may be wrong.
+    and `uncertainty_s` are those of the device's clock when that was last read, at
+    `read_at` (None: when the record was heard); `unchecked` is the boot in which that
+    was, while our own clock may be wrong.
     """
 
     number: int
@@ -46,11 +47,12 @@ class RawRecord:
     offset_s: float | None
     uncertainty_s: float
     unchecked: str | None = None
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SpooledRecord:
-    """A record waiting in the spool."""
+    """A record waiting in the spool; `read_at` in epoch seconds."""
 
     id: int
     device_id: str
@@ -62,6 +64,7 @@ class SpooledRecord:
     heard_at: datetime
     offset_s: float | None
     uncertainty_s: float
+    read_at: float
 
 
 class Spool:
@@ -147,15 +150,16 @@ def append(
     generation = progress.generation(db, device_id)
     db.executemany(
         "INSERT INTO record (device_id, generation, number, hash, message,"
-        " live, heard_at, offset_s, uncertainty_s, profile, unchecked)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
+        " live, heard_at, offset_s, uncertainty_s, profile, unchecked, read_at)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12"
         " WHERE NOT EXISTS (SELECT 1 FROM progress"
         "  WHERE device_id = ?1 AND committed >= ?3)"
         " AND NOT EXISTS (SELECT 1 FROM done WHERE device_id = ?1"
         "  AND ?3 BETWEEN low AND high) ON CONFLICT DO UPDATE SET"
         " heard_at = excluded.heard_at, offset_s = excluded.offset_s,"
         " uncertainty_s = excluded.uncertainty_s, unchecked = excluded.unchecked,"
-        " why = NULL, held_until = 0 WHERE record.why = ?12",
+        " read_at = excluded.read_at, why = NULL, held_until = 0"
+        " WHERE record.why = ?13",
         [
             (
                 device_id,
@@ -169,6 +173,7 @@ def append(
                 record.uncertainty_s,
                 profile,
                 record.unchecked,
+                (record.read_at or record.heard_at).timestamp(),
                 UNCHECKED,
             )
             for record in records
@@ -223,10 +228,13 @@ def pick(
 def of_device(
     db: sqlite3.Connection, device_id: str, generation: int, above: int
 ) -> list[SpooledRecord]:
-    """Return the records of one device numbered above `above`, in order."""
+    """Return the records of one device numbered above `above`, in order.
+
+    Not those that were dated by a clock that nobody has checked.
+    """
     rows = db.execute(
         "SELECT * FROM spooled WHERE device_id = ? AND generation = ? AND number > ?"
-        " ORDER BY number",
+        " AND unchecked IS NULL ORDER BY number",
         (device_id, generation, above),
     )
     return [_spooled(row) for row in rows]
@@ -234,8 +242,10 @@ def of_device(
 
 def _spooled(row: tuple[Any, ...]) -> SpooledRecord:
     live, heard_at = bool(row[6]), datetime.fromisoformat(row[7])
+    id_, device_id, profile, generation, number, message, *_ = row
     return SpooledRecord(
-        row[0], row[1], row[2], row[3], row[4], row[5], live, heard_at, row[8], row[9]
+        *(id_, device_id, profile, generation, number, message),
+        *(live, heard_at, row[8], row[9], row[12]),
     )
 
 

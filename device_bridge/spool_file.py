@@ -6,7 +6,7 @@ The file says its version (`PRAGMA user_version`); what changes it goes into UPG
 import sqlite3
 from pathlib import Path
 
-from device_bridge import progress, samples
+from device_bridge import progress, samples, timelines
 from device_bridge.errors import BadSpool
 from device_bridge.private import private_file
 
@@ -16,12 +16,12 @@ CREATE TABLE IF NOT EXISTS record (
     generation INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
     message BLOB NOT NULL, live INTEGER NOT NULL, heard_at TEXT NOT NULL, offset_s REAL,
     uncertainty_s REAL NOT NULL, held_until REAL NOT NULL DEFAULT 0, why TEXT,
-    unchecked TEXT,
+    unchecked TEXT, read_at REAL NOT NULL DEFAULT 0,
     UNIQUE (device_id, generation, number, hash)
 );
 CREATE VIEW IF NOT EXISTS spooled AS
     SELECT id, device_id, profile, generation, number, message, live, heard_at,
-    offset_s, uncertainty_s, held_until, unchecked FROM record;
+    offset_s, uncertainty_s, held_until, unchecked, read_at FROM record;
 CREATE INDEX IF NOT EXISTS record_unchecked ON record (id) WHERE unchecked IS NOT NULL;
 CREATE TABLE IF NOT EXISTS event (
     id TEXT PRIMARY KEY, item TEXT NOT NULL, held_until REAL NOT NULL DEFAULT 0,
@@ -42,6 +42,15 @@ UPGRADES = (
         SELECT id, device_id, profile, generation, number, message, live, heard_at,
         offset_s, uncertainty_s, held_until, unchecked FROM record;
     """,
+    """
+    ALTER TABLE record ADD COLUMN read_at REAL NOT NULL DEFAULT 0;
+    UPDATE record SET read_at = (julianday(heard_at) - 2440587.5) * 86400.0;
+    DROP VIEW spooled;
+    CREATE VIEW spooled AS
+        SELECT id, device_id, profile, generation, number, message, live, heard_at,
+        offset_s, uncertainty_s, held_until, unchecked, read_at FROM record;
+    """,
+    timelines.UPGRADE,
 )
 VERSION = len(UPGRADES)
 
@@ -90,7 +99,7 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
     is_new = not db.execute(made).fetchone()[0]
     if version == VERSION and not is_new:
         return  # a full disk does not keep what is queued from being uploaded
-    present = SCHEMA + progress.SCHEMA + samples.SCHEMA
+    present = SCHEMA + progress.SCHEMA + timelines.SCHEMA + samples.SCHEMA
     changes = [present] if is_new else UPGRADES[version:]
     script = "".join(changes) + f"PRAGMA user_version = {VERSION};"
     db.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")

@@ -13,11 +13,35 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from device_bridge import progress, spool
+from device_bridge import clock_watch, progress, spool
 from device_bridge.errors import BadSettings
 
 EVERY = 1.0  # seconds between looks
 SILENT_AFTER = 60.0  # seconds without a sign of life
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStatus:
+    """How far a clock was ahead when it was last read, and how it runs.
+
+    `state`: steady, drifting or moved, or what is wrong with it; empty: not known yet.
+    The rate is what it gains.
+    """
+
+    offset_s: float | None = None
+    uncertainty_s: float | None = None
+    rate_ppm: float | None = None
+    rate_uncertainty_ppm: float | None = None
+    state: str = ""
+
+    def __str__(self) -> str:
+        shown = [self.state] if self.state else []
+        if self.rate_ppm is not None:
+            about = f" ±{self.rate_uncertainty_ppm:.0f}"
+            shown.insert(0, f"{self.rate_ppm:+.0f}{about} ppm")
+        if self.offset_s is not None:
+            shown.insert(0, f"{self.offset_s:+.1f} ±{self.uncertainty_s:.1f} s")
+        return ", ".join(shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +60,7 @@ class DeviceStatus:
     waiting: int
     missing: int
     gaps: int
-    offset_s: float | None
+    clock: ClockStatus
 
 
 def link_key(device_id: str) -> str:
@@ -77,7 +101,19 @@ def _status(db: sqlite3.Connection, device: dict[str, Any]) -> DeviceStatus:
         waiting=spool.count_of(db, id_),
         missing=_missing(db, id_),
         gaps=spool.recall(db, gaps_key(id_)) or 0,
-        offset_s=link.get("offset_s"),
+        clock=_clock(db, id_, link.get("clock") or {}),
+    )
+
+
+def _clock(db: sqlite3.Connection, device_id: str, read: dict[str, Any]) -> ClockStatus:
+    ran = clock_watch.watched(db, device_id)
+    state = "" if ran is None else ran.run.value
+    return ClockStatus(
+        offset_s=read.get("offset_s"),
+        uncertainty_s=read.get("uncertainty_s"),
+        rate_ppm=ran and ran.rate_ppm,
+        rate_uncertainty_ppm=ran and ran.rate_uncertainty_ppm,
+        state=read.get("trouble") or state,
     )
 
 
@@ -105,7 +141,7 @@ def table(found: list[DeviceStatus], now: datetime) -> Table:
             str(status.last_record or ""),
             *(str(count or "") for count in (status.waiting, status.missing)),
             str(status.gaps or ""),
-            "" if status.offset_s is None else f"{status.offset_s:+.1f} s",
+            str(status.clock),
         )
     return made
 

@@ -156,13 +156,13 @@ class Surroundings:
     signals: dict[str, int] = field(default_factory=dict[str, int])
 
     async def note_link(
-        self, device_id: str, address: str, offset_s: float | None
+        self, device_id: str, address: str, clock: dict[str, object]
     ) -> None:
         """Note a sign of life where `status` finds it; `signals` are by address."""
         link = {
             "at": self.clock.real.isoformat(),
             "signal_dbm": self.signals.get(address),
-            "offset_s": offset_s,
+            "clock": clock,
         }
         await self.spool.run(spool.remember, link_key(device_id), link)
 

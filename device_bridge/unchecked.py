@@ -56,9 +56,9 @@ def correct(db: sqlite3.Connection, boot: str, shift_s: float, now: float) -> No
         "SELECT id, heard_at FROM record WHERE unchecked = ?", (boot,)
     ).fetchall():
         db.execute(
-            "UPDATE record SET heard_at = ?, offset_s = offset_s - ?, unchecked = NULL"
-            " WHERE id = ?",
-            (_moved(heard_at, shift), shift_s, id_),
+            "UPDATE record SET heard_at = ?, offset_s = offset_s - ?,"
+            " read_at = read_at + ?, unchecked = NULL WHERE id = ?",
+            (_moved(heard_at, shift), shift_s, shift_s, id_),
         )
     for device_id, sequence, start in db.execute(
         "SELECT device_id, sequence, start FROM segment WHERE unchecked = ?", (boot,)

@@ -39,6 +39,8 @@ KINDS = {
     "container_closed",
     "clock_set",
     "clock_wrong",
+    "clock_drift",
+    "clock_jump",
     "reset",
     "fault",
     "gap",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_bridge import progress, samples, spool, spool_file, unchecked
+from device_bridge import progress, samples, spool, spool_file, timelines, unchecked
 from device_bridge.errors import BadSpool
 from device_bridge.events import Kind, plain_event
 from device_bridge.gatt import nomenclature as mdc
@@ -41,7 +41,10 @@ def a_record(number: int, message: bytes = b"message") -> RawRecord:
 
 def a_database() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None)
-    for schema in (spool_file.SCHEMA, progress.SCHEMA, samples.SCHEMA):
+    for schema in (
+        *(spool_file.SCHEMA, progress.SCHEMA),
+        *(timelines.SCHEMA, samples.SCHEMA),
+    ):
         db.executescript(schema)
     progress.begin(db, "d", 0, 0)
     return db
@@ -327,6 +330,12 @@ CREATE VIEW spooled AS
 CREATE TABLE event (
     id TEXT PRIMARY KEY, item TEXT NOT NULL, held_until REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+CREATE TABLE timeline (
+    device_id TEXT NOT NULL, generation INTEGER NOT NULL, stated INTEGER NOT NULL,
+    offset_s REAL NOT NULL, uncertainty_s REAL NOT NULL,
+    PRIMARY KEY (device_id, generation, stated)
+) WITHOUT ROWID;
+INSERT INTO timeline VALUES ('d', 0, 3, 0.5, 0.1);
 CREATE TABLE segment (
     device_id TEXT NOT NULL, sequence INTEGER NOT NULL, code TEXT NOT NULL,
     unit TEXT NOT NULL, start TEXT NOT NULL, samples TEXT NOT NULL,
@@ -358,6 +367,13 @@ def test_a_queue_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> 
     for _ in range(2):
         (record,) = picked_from(path)
         assert (record.number, record.message, record.offset_s) == (1, b"\1", 0.5)
+        assert record.read_at == pytest.approx(record.heard_at.timestamp())
+    with sqlite3.connect(path) as made:
+        known = timelines.timeline(made, "d", 0, 3)
+    made.close()
+    assert known is not None
+    assert known.measured is not None
+    assert (known.measured.offset_s, known.end) == (0.5, None)
 
 
 META = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"

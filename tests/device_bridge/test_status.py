@@ -47,7 +47,7 @@ def test_status_shows_a_device_while_the_bridge_runs(
         assert abs(status.heard_at - now()) < timedelta(minutes=1)
         assert (status.last_record, status.waiting, status.missing) == (4, 0, 0)
         assert (status.signal_dbm, status.battery) == (-50, 100)
-        assert status.offset_s == pytest.approx(30, abs=1)
+        assert status.clock.offset_s == pytest.approx(30, abs=1)
 
     asyncio.run(story())
     monkeypatch.setenv("DOSELOOP_BRIDGE_SPOOL", str(tmp_path / "spool"))

@@ -17,6 +17,8 @@ class Fault(StrEnum):
     CLOCK_SET = "clock set"
     CLOCK_BACK = "clock set back"
     CLOCK_LOST = "clock lost"
+    CLOCK_MOVED = "clock moved without a word"
+    CLOCK_DRIFTS = "clock drifts"
     RESET = "reset sequence"
     MEMORY_FULL = "memory full"
     BACKEND_AWAY = "backend away"
@@ -31,7 +33,7 @@ ON_THE_AIR = (
 )
 OF_THE_BOX = (
     *(Fault.CLOCK_SET, Fault.CLOCK_BACK, Fault.CLOCK_LOST, Fault.RESET),
-    Fault.MEMORY_FULL,
+    *(Fault.CLOCK_MOVED, Fault.CLOCK_DRIFTS, Fault.MEMORY_FULL),
 )
 OF_THE_GATEWAY = (Fault.BACKEND_AWAY, Fault.KILLED, Fault.DISK_FULL, Fault.READ_ONLY)
 HTTP_STEPS = (Step.UPLOAD, Step.TELL)

@@ -23,6 +23,7 @@ class Made:
     at: datetime
     message: bytes
     gone: str | None = None
+    knowable: bool = True
 
 
 @dataclass
@@ -66,6 +67,11 @@ class Truth:
             if record.message not in stored and not self.reported(record.number)
         ]
 
+    def nobody_knows_when(self) -> None:
+        """Note that what has been made until now can no longer be dated by anybody."""
+        for record in self.made:
+            record.knowable = False
+
     def heard(self, told: dict[str, Any]) -> None:
         """See that a sign of life speaks for stored records only, and for all."""
         at, stored = datetime.fromisoformat(told["at"]), self.stored()
@@ -101,8 +107,8 @@ class Truth:
         if not found:
             return [] if self._may_be_missing(record) else [f"lost: {name}"]
         at, item = found[0]["occurred_at"], found[0]
-        if at is None:
-            return [] if undated else [f"undated: {name}"]
+        if at is None or not record.knowable:
+            return [] if undated or at is not None else [f"undated: {name}"]
         off = abs(datetime.fromisoformat(at) - record.at)
         doubt = item.get("detail", {}).get("time_uncertainty_s", 1.0)
         bound = timedelta(seconds=item.get("uncertainty_s", doubt)) + ROUNDING
@@ -147,6 +153,10 @@ class WatchedMemory(Memory):
             oldest = state.next_number - self._capacity
             self._truth.wiped("overwritten", self.records(serial, 0, oldest - 1))
         super().append(serial, kept, state)
+
+    def moved(self, state: DeviceState) -> None:
+        """Date by another offset what is made from here on; the box says nothing."""
+        self._offsets[len(self._truth.resets), state.epoch] = state.offset_s
 
     def forget(self, serial: str, state: DeviceState) -> None:
         self._truth.wiped("reset", self.records(serial))

@@ -32,6 +32,7 @@ SOON = timedelta(milliseconds=1)
 LONGEST = 2.5 * 3600.0  # virtual seconds until all must be well
 QUIET = 20.0
 JUMP_S = 3 * 3600
+DRIFT_S = 500e-6  # gained in a second
 
 
 @dataclass
@@ -120,7 +121,13 @@ class World:
                 ats = [self._soon() + n * SOON for n in range(OVERFLOWING)]
                 self._plan(*[an_event(at) for at in ats])
             case _:
-                return
+                self._happen_unsaid(fault)
+
+    def _happen_unsaid(self, fault: Fault) -> None:
+        if fault is Fault.CLOCK_MOVED:
+            if not self.backend.heard:
+                self.truth.nobody_knows_when()  # its clock was never read before
+            self._move_clock(JUMP_S)
 
     def _soon(self) -> Any:  # noqa: ANN401
         return max(self.gateway.now, self.box.recorder.state.played_until) + SOON
@@ -134,6 +141,13 @@ class World:
         ahead = sorted((*recorder.plan.events, *planned), key=lambda event: event.at)
         recorder.plan = replace(recorder.plan, events=tuple(ahead))
         self.loop.call_soon(self.actor.look_again)
+
+    def _move_clock(self, by_s: float) -> None:
+        """Let the clock of the box be another, within its timeline."""
+        recorder = self.box.recorder
+        state = replace(recorder.state, offset_s=recorder.state.offset_s + by_s)
+        recorder.state = state
+        self.memory.moved(state)
 
     def _hear(self, path: str, body: dict[str, Any]) -> None:
         for item in body.get("items", ()):
@@ -162,6 +176,8 @@ class World:
         well_since = None
         while self.loop.time() < LONGEST:
             await asyncio.sleep(1.0)
+            if any(s.fault is Fault.CLOCK_DRIFTS for s in self.struck):
+                self._move_clock(DRIFT_S)
             if playing.done():
                 return [f"the box ended: {playing.exception()!r}"]
             if bridging.done():

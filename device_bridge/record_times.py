@@ -1,0 +1,226 @@
+"""When records were made, by all that their device, in one transfer and before, tells.
+
+What the records of a transfer say of the clock together (timelines, "clock set", stamps
+that run backwards) is learned once; then each is dated alone.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+
+from device_bridge import spool, timelines
+from device_bridge.dating import (
+    Anchor,
+    Break,
+    Stamp,
+    Undated,
+    find_break,
+    offset_of,
+)
+from device_bridge.events import DeviceEvent, Item, Kind, plain_event
+from device_bridge.profiles.medication_monitor_ghs import StoredRecord
+from device_bridge.spool import SpooledRecord
+from device_bridge.timelines import Judged, Timeline
+
+Offset = tuple[float, float]
+Told = tuple[SpooledRecord, StoredRecord]
+Anchors = tuple[Anchor | None, Anchor | None]
+
+
+def learn(db: sqlite3.Connection, told: Sequence[Told], now: datetime) -> None:
+    """Note what records of one device and generation, by number, tell of its clock.
+
+    The latest timeline comes first: how a clock was set leads back to the one before.
+    """
+    stated = {content.epoch or 0 for _, content in told}
+    for epoch in sorted(stated, key=lambda e: -_first(told, e)):
+        mine = [one for one in told if (one[1].epoch or 0) == epoch]
+        _note(db, epoch, mine)
+        by_transfer = sorted(mine, key=lambda one: one[0].read_at)
+        for _, group in groupby(by_transfer, key=lambda one: one[0].read_at):
+            _judge(db, epoch, list(group), now)
+        _lead_back(db, epoch, mine)
+
+
+def is_learned(db: sqlite3.Connection, record: SpooledRecord, epoch: int) -> bool:
+    """Return whether the transfer that a record came by has been learned from."""
+    known = timelines.judged(db, *_where(record), epoch, record.read_at)
+    return known is not None and known.through >= record.number
+
+
+def offset_at(
+    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord
+) -> Offset | Undated:
+    """Return the offset of the clock when a record was made, or why nobody knows."""
+    stamp = _stamp(record, content)
+    epoch = content.epoch or 0
+    known = timelines.judged(db, *_where(record), epoch, record.read_at)
+    if stamp is None or known is None:
+        return Undated.UNKNOWN
+    return offset_of(stamp, *_anchors(db, record, content), known.found)
+
+
+def tell_of_future(
+    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord, now: datetime
+) -> None:
+    """Report, once a transfer, that a record is stamped later than it was read."""
+    stamp = _stamp(record, content)
+    if stamp is None:
+        return
+    detail: Item = {"why": "future", "record": record.number}
+    if record.offset_s is not None:
+        ahead_s = stamp.face - record.offset_s - stamp.heard_at
+        detail["ahead_s"] = round(ahead_s, 3)
+    name = f"future:{record.generation}:{record.read_at}"
+    _report(db, record.device_id, Kind.CLOCK_WRONG, name, detail, now)
+
+
+def _first(told: Iterable[Told], epoch: int) -> int:
+    return min(r.number for r, content in told if (content.epoch or 0) == epoch)
+
+
+def _where(record: SpooledRecord) -> tuple[str, int]:
+    return record.device_id, record.generation
+
+
+def _note(db: sqlite3.Connection, epoch: int, mine: Sequence[Told]) -> None:
+    """Note where a timeline begins and, if it is the present one, its last anchor."""
+    measured = [
+        anchor
+        for record, content in mine
+        if content.time and content.time.current_timeline and (anchor := _read(record))
+    ]
+    last = max(measured, key=lambda anchor: anchor.at, default=None)
+    where = _where(mine[0][0])
+    timelines.keep_timeline(
+        db, *where, epoch, Timeline(_first(mine, epoch), measured=last)
+    )
+
+
+def _judge(
+    db: sqlite3.Connection, epoch: int, group: Sequence[Told], now: datetime
+) -> None:
+    last, last_content = group[-1]
+    before, after = _anchors(db, last, last_content)
+    reading = timelines.last_reading(db, *_where(last))
+    above = reading.through if reading and before else -1
+    stamps = [
+        stamp
+        for record, content in group
+        if record.number > above and (stamp := _stamp(record, content)) is not None
+    ]
+    found = find_break(stamps, before, after)
+    said = Judged(last.number, found)
+    timelines.keep_judged(db, *_where(last), epoch, last.read_at, said)
+    if found is None or (reading and reading.told and found.why == "moved"):
+        return
+    tell_of_break(db, last, found, (before, after), now)
+
+
+def tell_of_break(
+    db: sqlite3.Connection,
+    record: SpooledRecord,
+    found: Break,
+    anchors: Anchors,
+    now: datetime,
+) -> None:
+    """Report where the order of the records shows that the clock was disturbed."""
+    before, after = anchors
+    if found.why == "moved" and before and after:
+        tell_of_jump(db, record.device_id, before, after, now)
+        return
+    kind = Kind.CLOCK_WRONG if found.why == "stopped" else Kind.CLOCK_JUMP
+    detail: Item = {"why": found.why, "before_record": found.new_from}
+    name = f"{record.generation}:{found.new_from}"
+    _report(db, record.device_id, kind, name, detail, now)
+
+
+def tell_of_jump(
+    db: sqlite3.Connection,
+    device_id: str,
+    before: Anchor,
+    after: Anchor,
+    now: datetime,
+) -> None:
+    """Report that a clock was moved between two readings, and by how much."""
+    detail: Item = {
+        "why": "moved",
+        "moved_s": round(after.offset_s - before.offset_s, 3),
+        "uncertainty_s": round(before.uncertainty_s + after.uncertainty_s, 3),
+        "since": datetime.fromtimestamp(before.at, UTC).isoformat(),
+        "until": datetime.fromtimestamp(after.at, UTC).isoformat(),
+    }
+    _report(db, device_id, Kind.CLOCK_JUMP, f"{before.at:.3f}", detail, now)
+
+
+def _report(
+    db: sqlite3.Connection,
+    device_id: str,
+    kind: Kind,
+    name: str,
+    detail: Item,
+    now: datetime,
+) -> None:
+    item = plain_event(device_id, kind, now, detail)
+    spool.keep_event(db, item | {"id": f"{device_id}:{kind.value}:{name}"})
+
+
+def _lead_back(db: sqlite3.Connection, epoch: int, mine: Sequence[Told]) -> None:
+    """Anchor the end of the timeline before by how the clock was set at its end."""
+    for record, content in mine:
+        moved = _moved(content)
+        if moved is None or epoch == 0:
+            continue
+        stamp, known = _stamp(record, content), offset_at(db, record, content)
+        if stamp is None or isinstance(known, Undated):
+            continue
+        at = stamp.face - known[0]
+        end = Anchor(at, known[0] - moved[0], known[1] + moved[1])
+        earlier = Timeline(record.number - 1, end=end)
+        timelines.keep_timeline(db, *_where(record), epoch - 1, earlier)
+
+
+def _moved(content: StoredRecord) -> Offset | None:
+    """Return by how many seconds a clock was moved, new minus old, and how exactly."""
+    what = content.what
+    if not isinstance(what, DeviceEvent) or what.kind is not Kind.CLOCK_SET:
+        return None
+    back: float | None = what.detail.get("old_minus_new_s")
+    return None if back is None else (-back, what.detail.get("uncertainty_s", 0.0))
+
+
+def _anchors(
+    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord
+) -> Anchors:
+    """Return the anchors of a record's timeline, before it was made and any other."""
+    where, epoch = _where(record), content.epoch or 0
+    is_current = content.time is not None and content.time.current_timeline
+    if (is_current and record.offset_s is None) or content.time is None:
+        return None, None
+    known = timelines.timeline(db, *where, epoch)
+    if is_current:
+        after = _read(record)
+    elif content.epoch is None or known is None:
+        return None, None  # which timeline that was, nobody says
+    else:
+        after = known.end or known.measured
+    reading = timelines.last_reading(db, *where)
+    if reading is None or reading.through >= record.number:
+        return None, after
+    # It is of the timeline of that reading if that had begun by then.
+    was_present = content.epoch is None or (known and known.first <= reading.through)
+    return (reading.anchor if was_present else None), after
+
+
+def _read(record: SpooledRecord) -> Anchor | None:
+    if record.offset_s is None:
+        return None
+    return Anchor(record.read_at, record.offset_s, record.uncertainty_s)
+
+
+def _stamp(record: SpooledRecord, content: StoredRecord) -> Stamp | None:
+    face = content.time.utc if content.time is not None else None
+    if face is None:
+        return None
+    return Stamp(record.number, face.timestamp(), record.heard_at.timestamp())
