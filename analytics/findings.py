@@ -30,12 +30,17 @@ class DoseOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """When a device was last heard; `every` is how often it is expected to be heard."""
+    """When a device was last heard; `every` is how often it is expected to be heard.
+
+    `undated` counts the records without a time that came last, from `undated_since` on.
+    """
 
     subject: str
     since: datetime  # assigned, or put to use
     heard_until: datetime | None
     every: timedelta = timedelta(hours=1)
+    undated: int = 0
+    undated_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,14 @@ class DeviceClock:
         await run(clock_watch.note, self._id, through, anchor, now)
 
     @property
+    def measured(self) -> tuple[float, float] | None:
+        """Return offset and uncertainty of the last reading, seconds, if it has any."""
+        reading = self.reading
+        if reading is None or reading.offset_s is None:
+            return None
+        return reading.offset_s, reading.uncertainty_s
+
+    @property
     def shown(self) -> dict[str, object]:
         """Return what the last reading said, and what is wrong with the clock."""
         reading = self.reading

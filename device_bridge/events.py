@@ -152,15 +152,31 @@ def as_text(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
-def heard(device_id: str, epoch: int, sequence: int, at: datetime) -> Item:
-    """Return the item that says up to when a device is known to have been heard."""
+def heard(
+    device_id: str,
+    epoch: int,
+    sequence: int,
+    at: datetime,
+    clock: tuple[float, float] | None = None,
+) -> Item:
+    """Return the item that says up to when a device is known to have been heard.
+
+    `clock`: how far its clock was ahead then, and how exactly that is known, seconds.
+    """
+    until: Item = {"epoch": epoch, "sequence": sequence, "at": at.isoformat()}
+    if clock is not None:
+        offset_s, uncertainty_s = clock
+        until["clock"] = {
+            "offset_s": round(offset_s, 3),
+            "uncertainty_s": _rounded_up(uncertainty_s),
+        }
     return {
         "id": f"{device_id}:heard:{at.isoformat()}",
         "device_id": device_id,
         "kind": Kind.HEARD.value,
         "occurred_at": at.isoformat(),
         "record": None,
-        "heard_until": {"epoch": epoch, "sequence": sequence, "at": at.isoformat()},
+        "heard_until": until,
         "detail": {},
         "claimed_live": True,
     }

@@ -137,7 +137,8 @@ class RecordLink:
     async def _note_heard(self, at: datetime) -> None:
         through = await self._around.spool.run(progress.received_through, self._id)
         await self._clock.note(through)
-        self._around.uploader.note_heard(self._id, Heard(None, through, at))
+        told = Heard(None, through, at, self._clock.measured)
+        self._around.uploader.note_heard(self._id, told)
 
     # Stored records
 

@@ -41,11 +41,15 @@ JITTER = Random()  # noqa: S311  spreads retries, protects nothing
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Up to when, and up to which record, a device is known to have been heard."""
+    """Up to when, and up to which record, a device is known to have been heard.
+
+    `clock`: offset and uncertainty of its clock, seconds; None while it tells nothing.
+    """
 
     epoch: int | None
     sequence: int
     at: datetime
+    clock: tuple[float, float] | None = None
 
 
 class Uploader:
@@ -269,7 +273,7 @@ def _heard_item(
     if spool.waiting_through(db, device_id, last.sequence):
         return None
     epoch, _, _ = spool.progress.committed_through(db, device_id)
-    return heard(device_id, epoch, last.sequence, last.at)
+    return heard(device_id, epoch, last.sequence, last.at, last.clock)
 
 
 async def _in_parts(

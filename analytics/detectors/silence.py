@@ -1,4 +1,4 @@
-"""A device that has not been heard for longer than it may be."""
+"""A device of which nothing can be used: not heard, or its records have no time."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,7 +19,8 @@ def detect(history: History, now: datetime) -> list[Finding]:
     """Return a finding for each device that is silent for two days and three contacts.
 
     Both must be true. Time in which nobody expected to hear it (a non-monitored
-    period) does not count, and inside one nothing is found.
+    period) does not count, and inside one nothing is found. One that is heard, and
+    whose latest records have no time, is found at once: it tells no more of doses.
     """
     found: list[Finding] = []
     for contact in sorted(history.contacts, key=lambda contact: contact.subject):
@@ -27,6 +28,8 @@ def detect(history: History, now: datetime) -> list[Finding]:
         silent = now - heard
         if silent >= max(AT_LEAST, CONTACTS * contact.every):
             found.append(_finding(contact, heard, silent, now))
+        elif contact.undated_since is not None:
+            found.append(_undated(contact, contact.undated_since, now))
     return found
 
 
@@ -57,6 +60,20 @@ def _finding(
             "heard_until": last.isoformat() if last else "never",
         },
         parameters=PARAMETERS,
+    )
+
+
+def _undated(contact: Contact, since: datetime, now: datetime) -> Finding:
+    count = contact.undated
+    records = "1 record has" if count == 1 else f"{count} records have"
+    return Finding(
+        code=CODE,
+        subject=contact.subject,
+        at=now,
+        since=since,
+        summary=f"Device's clock cannot be believed: {records} no time",
+        numbers={"undated": float(count)},
+        parameters={},
     )
 
 

@@ -17,6 +17,8 @@ from backend.alerts.tables import Alert
 from backend.database.sets import fetch
 
 LOOK_BACK = timedelta(days=30)
+# Why a record is in quarantine whose device's clock cannot be believed.
+UNDATED = ("no_time", "future_time", "time_uncertain", "impossible_time")
 OUTCOMES = {
     "on_time": Outcome.TAKEN,
     "early": Outcome.TAKEN,
@@ -156,23 +158,44 @@ def _outcome(row: RowMapping) -> DoseOutcome:
 def _contacts(
     session: Session, ids: list[UUID], now: datetime
 ) -> Mapping[UUID, list[Contact]]:
-    """The devices that record doses; a wearable left in a drawer is no emergency."""
+    """The devices that record doses; a wearable left in a drawer is no emergency.
+
+    With the records without a time that came behind the last that has one.
+    """
     rows = fetch(
         session,
         """SELECT a.patient_id, a.device_id,
             max(GREATEST(a.since, d.registered_at)) AS since,
-            max(c.heard_until) AS heard_until
+            max(c.heard_until) AS heard_until, max(u.undated) AS undated,
+            min(u.since) AS undated_since
         FROM assignment a JOIN device d USING (device_id)
         LEFT JOIN device_contact c USING (device_id)
+        LEFT JOIN LATERAL (SELECT epoch, sequence FROM device_record r
+            WHERE r.device_id = a.device_id AND r.status <> 'quarantined'
+              AND r.item ->> 'occurred_at' IS NOT NULL
+            ORDER BY epoch DESC, sequence DESC LIMIT 1) l ON true
+        LEFT JOIN LATERAL (SELECT count(*) AS undated, min(e.recorded_at) AS since
+            FROM device_event e
+            WHERE e.device_id = a.device_id AND e.kind = 'quarantine'
+              AND e.detail ->> 'reason' = ANY(:undated) AND e.recorded_at >= a.since
+              AND (e.epoch, e.sequence) > (COALESCE(l.epoch, -1),
+                COALESCE(l.sequence, -1))) u ON true
         WHERE a.patient_id = ANY(:ids) AND a.regimen_id IS NOT NULL
           AND a.since <= :now AND (a.until IS NULL OR a.until > :now)
         GROUP BY a.patient_id, a.device_id""",
         ids=ids,
         now=now,
+        undated=list(UNDATED),
     )
     contacts: defaultdict[UUID, list[Contact]] = defaultdict(list)
     for row in rows:
-        contact = Contact(str(row["device_id"]), row["since"], row["heard_until"])
+        contact = Contact(
+            str(row["device_id"]),
+            row["since"],
+            row["heard_until"],
+            undated=row["undated"],
+            undated_since=row["undated_since"],
+        )
         contacts[row["patient_id"]].append(contact)
     return contacts
 

@@ -52,11 +52,12 @@ WORDS: Mapping[str, Mapping[str, Said]] = {
         ),
     },
     "device-silent": {
-        "since": Said("Silent since"),
+        "since": Said("Nothing to go by since"),
         "at": Said("Last looked"),
         "silent_hours": Said("Not heard for", "hours"),
         "contacts_missed": Said("Expected contacts that failed"),
         "heard_until": Said("Last heard"),
+        "undated": Said("Latest records, all without a time"),
         "at_least_hours": Said("Raises an alert after", "hours"),
         "expected_contacts": Said("And after failed contacts"),
     },

@@ -1,11 +1,14 @@
 """The devices of a clinic, for those who look after them: no patient is named."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 from sqlmodel import Session
 
+from backend.dashboards.device_words import words_of
 from backend.dashboards.keyset import (
     USUAL,
     address,
@@ -22,22 +25,16 @@ from backend.state.need import SILENT_AFTER
 
 PATH = "/devices"
 RECENTLY = timedelta(days=14)
-# What a device tells of itself, or its bridge of it, that somebody should look into.
-TROUBLES = {
-    "battery_low": "Battery low",
-    "clock_wrong": "Clock was wrong",
-    "fault": "Reports a fault",
-    "gap": "Records were lost",
-    "reset": "Was reset",
-}
+CALM = "clock_set"  # told, and nothing to look into
 # One that was never heard stands where one heard at the beginning of time would.
 LIST = """
 SELECT * FROM (
     SELECT d.device_id, d.kind, d.maker, d.model, d.serial, c.heard_until,
         c.battery_percent, r.unassigned, r.quarantined, b.act_by, b.empty_early,
-        b.empty_late, COALESCE(t.troubles, '{}') AS troubles,
+        b.empty_late, COALESCE(t.told, '[]') AS told,
+        c.clock_offset_s, c.clock_uncertainty_s,
         r.unassigned + r.quarantined + CAST(b.act_by IS NOT NULL AS int)
-            + COALESCE(cardinality(t.troubles), 0) AS unused,
+            + COALESCE(t.troubles, 0) AS unused,
         COALESCE(c.heard_until, 'epoch') AS heard_from,
         EXISTS (SELECT FROM assignment a WHERE a.device_id = d.device_id
             AND a.until IS NULL) AS assigned
@@ -51,11 +48,17 @@ SELECT * FROM (
         SELECT act_by, empty_early, empty_late FROM device_replacement p
         WHERE p.device_id = d.device_id AND p.state = 'proposed'
         ORDER BY act_by LIMIT 1) b ON true
-    LEFT JOIN LATERAL (
-        SELECT array_agg(DISTINCT e.kind ORDER BY e.kind) AS troubles
-        FROM device_event e WHERE e.device_id = d.device_id
-          AND e.kind IN ('battery_low', 'clock_wrong', 'fault', 'gap', 'reset')
-          AND e.recorded_at > :recently) t ON true
+    LEFT JOIN LATERAL (  -- the latest of each kind and reason
+        SELECT jsonb_agg(jsonb_build_object('kind', n.kind, 'detail', n.detail)
+                ORDER BY n.kind, n.why) AS told,
+            count(*) FILTER (WHERE n.kind <> :calm) AS troubles
+        FROM (SELECT DISTINCT ON (e.kind, why) e.kind, e.detail,
+                e.detail ->> 'why' AS why
+            FROM device_event e WHERE e.device_id = d.device_id
+              AND e.kind IN ('battery_low', 'clock_drift', 'clock_jump', 'clock_set',
+                'clock_wrong', 'fault', 'gap', 'reset')
+              AND e.recorded_at > :recently
+            ORDER BY e.kind, why, e.recorded_at DESC) n) t ON true
     WHERE d.clinic_id = :clinic AND d.retired_at IS NULL) l
 WHERE CAST(:id AS uuid) IS NULL OR (-unused, heard_from, serial, device_id)
     > (-CAST(:unused AS bigint), CAST(:heard_from AS timestamptz),
@@ -83,6 +86,7 @@ def device_list(
         LIST,
         clinic=_clinic(reader),
         recently=now - RECENTLY,
+        calm=CALM,
         unused=key[0],
         heard_from=key[1],
         id=key[2],
@@ -106,13 +110,27 @@ def _device(row: RowMapping, now: datetime) -> RegisteredDevice:
         kind=row["kind"],
         heard_until=heard,
         battery_percent=row["battery_percent"],
+        clock=_clock(row),
         replace=_replacement(row),
-        troubles=tuple(TROUBLES[kind] for kind in row["troubles"]),
+        troubles=_said(one for one in row["told"] if one["kind"] != CALM),
+        notes=_said(one for one in row["told"] if one["kind"] == CALM),
         assigned=row["assigned"],
         unassigned=row["unassigned"],
         quarantined=row["quarantined"],
         silent=row["assigned"] and (heard is None or now - heard > SILENT_AFTER),
     )
+
+
+def _clock(row: RowMapping) -> str | None:
+    """Return how far the clock was ahead when it was last read."""
+    if row["clock_offset_s"] is None:
+        return None
+    return f"{row['clock_offset_s']:+.1f} ±{row['clock_uncertainty_s'] or 0:.1f} s"
+
+
+def _said(told: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the words, each once."""
+    return tuple({words_of(one["kind"], one["detail"]): None for one in told})
 
 
 def _replacement(row: RowMapping) -> Replacement | None:

@@ -20,7 +20,8 @@ class Replacement:
 class RegisteredDevice:
     """A device as an operator sees it: how it is, and its records of no use.
 
-    `troubles` are what it told of itself in the last two weeks.
+    `troubles` are what it told of itself in the last two weeks, `notes` what of that
+    asks nothing of anybody; `clock` is how far its clock was ahead when last read.
     """
 
     name: str
@@ -29,7 +30,9 @@ class RegisteredDevice:
     heard_until: datetime | None
     battery_percent: int | None
     replace: Replacement | None
+    clock: str | None
     troubles: tuple[str, ...]
+    notes: tuple[str, ...]
     assigned: bool
     unassigned: int
     quarantined: int

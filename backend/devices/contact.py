@@ -12,12 +12,17 @@ from backend.database.sets import execute, fetch
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """All records up to `sequence` of `epoch` have arrived, as of the instant `at`."""
+    """All records up to `sequence` of `epoch` have arrived, as of the instant `at`.
+
+    Its clock was so far ahead when it was read, None if it tells nothing.
+    """
 
     device_id: UUID
     epoch: int
     sequence: int
     at: datetime
+    clock_offset_s: float | None = None
+    clock_uncertainty_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +123,21 @@ def hear(
         session,
         """WITH claim AS (
             SELECT DISTINCT ON (device_id) device_id, epoch, sequence,
-                max(LEAST(at, :now)) OVER (PARTITION BY device_id) AS at
-            FROM rows(device_id uuid, epoch int, sequence bigint, at timestamptz)
+                max(LEAST(at, :now)) OVER (PARTITION BY device_id) AS at,
+                clock_offset_s, clock_uncertainty_s
+            FROM rows(device_id uuid, epoch int, sequence bigint, at timestamptz,
+                      clock_offset_s float8, clock_uncertainty_s float8)
             ORDER BY device_id, epoch DESC, sequence DESC),
         moved AS (
             INSERT INTO device_contact AS c
-                (device_id, epoch, sequence, heard_until, seen_at)
-            SELECT device_id, epoch, sequence, at, :real FROM claim ORDER BY device_id
+                (device_id, epoch, sequence, heard_until, seen_at,
+                clock_offset_s, clock_uncertainty_s)
+            SELECT device_id, epoch, sequence, at, :real, clock_offset_s,
+                clock_uncertainty_s FROM claim ORDER BY device_id
             ON CONFLICT (device_id) DO UPDATE
             SET heard_until = GREATEST(c.heard_until, excluded.heard_until),
+                clock_offset_s = excluded.clock_offset_s,
+                clock_uncertainty_s = excluded.clock_uncertainty_s,
                 seen_at = excluded.seen_at, epoch = GREATEST(c.epoch, excluded.epoch),
                 sequence = CASE WHEN c.epoch > excluded.epoch THEN c.sequence
                     WHEN c.epoch < excluded.epoch THEN excluded.sequence
@@ -140,6 +151,8 @@ def hear(
                 "epoch": h.epoch,
                 "sequence": h.sequence,
                 "at": h.at,
+                "clock_offset_s": h.clock_offset_s,
+                "clock_uncertainty_s": h.clock_uncertainty_s,
             }
             for h in heard
         ],

@@ -102,6 +102,7 @@ class DeviceContact(Row, table=True):
 
     `sequence` is the highest record of `epoch` with no gap below it that is committed
     here; `heard_until` the instant up to which the device's silence means something.
+    The clock's offset is what it was ahead when last read, none while it tells nothing.
     """
 
     device_id: UUID = Field(primary_key=True)
@@ -139,7 +140,8 @@ class DeviceEvent(Row, table=True):
             "device_id",
             "recorded_at",
             postgresql_where=sql(
-                "kind IN ('battery_low', 'clock_wrong', 'fault', 'gap', 'reset')"
+                "kind IN ('battery_low', 'clock_drift', 'clock_jump', 'clock_set',"
+                " 'clock_wrong', 'fault', 'gap', 'reset')"
             ),
         ),
     )

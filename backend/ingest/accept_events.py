@@ -27,7 +27,14 @@ from backend.devices.epochs import numbering
 from backend.devices.holes import Hole, holes
 from backend.doses.touched import crossed, in_holes
 from backend.ingest.accept import follow
-from backend.ingest.items import Broken, EventItem, EventKind, Read, Verdict
+from backend.ingest.items import (
+    Broken,
+    EventItem,
+    EventKind,
+    HeardUntil,
+    Read,
+    Verdict,
+)
 from backend.ingest.judge import believable
 from backend.ingest.sort import as_kept, device_ids, unreadable
 from backend.ingest.verdicts import oddities, refused, verdicts
@@ -151,7 +158,7 @@ def _hear(
 ) -> tuple[Moved, dict[int, Verdict]]:
     """Move each device's `heard_until`, where all its records have arrived."""
     claims = {
-        i: Heard(event.device_id, until.epoch, until.sequence, until.at)
+        i: _claim(event.device_id, until)
         for i, event in events.items()
         if (until := event.heard_until) is not None
     }
@@ -167,6 +174,14 @@ def _hear(
         for i, claim in claims.items()
         if events[i].kind is EventKind.HEARD and events[i].record is None
     }
+
+
+def _claim(device_id: UUID, until: HeardUntil) -> Heard:
+    offset_s = until.clock and until.clock.offset_s
+    uncertainty_s = until.clock and until.clock.uncertainty_s
+    return Heard(
+        device_id, until.epoch, until.sequence, until.at, offset_s, uncertainty_s
+    )
 
 
 def _heard(claim: Heard, *, complete: bool, moved: Moved) -> Verdict:

@@ -104,6 +104,8 @@ class EventKind(StrEnum):
     CONTAINER_CLOSED = "container_closed"
     CLOCK_SET = "clock_set"
     CLOCK_WRONG = "clock_wrong"
+    CLOCK_DRIFT = "clock_drift"
+    CLOCK_JUMP = "clock_jump"
     RESET = "reset"
     FAULT = "fault"
     GAP = "gap"
@@ -120,12 +122,20 @@ class RecordRef(BaseModel):
     raw: Raw | None = None
 
 
+class ClockRead(BaseModel):
+    """How far a device's clock was ahead when it was last read, seconds."""
+
+    offset_s: Annotated[float, Field(allow_inf_nan=False)]
+    uncertainty_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class HeardUntil(BaseModel):
     """All records up to `sequence` of `epoch` were sent, as of the instant `at`."""
 
     epoch: Number
     sequence: Sequence32
     at: Instant
+    clock: ClockRead | None = None
 
 
 class Range(BaseModel):

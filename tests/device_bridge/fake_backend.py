@@ -139,7 +139,7 @@ def check_device_event(item: Item) -> None:
         keys(item["record"], {"epoch", "sequence", "payload_hash"}, {"raw"})
         check_identity(item["record"])
     if item["kind"] == "heard":
-        keys(item["heard_until"], {"epoch", "sequence", "at"})
+        keys(item["heard_until"], {"epoch", "sequence", "at"}, {"clock"})
         instant(item["heard_until"]["at"])
 
 

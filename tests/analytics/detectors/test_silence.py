@@ -54,6 +54,20 @@ def test_time_that_nobody_monitored_does_not_count(
     assert bool(detect(history, NOW)) == silent
 
 
+def test_a_device_whose_latest_records_have_no_time_says_nothing_to_go_by() -> None:
+    heard = Contact("box", LONG_AGO, NOW, undated=3, undated_since=NOW - 5 * HOUR)
+    silent = Contact("pen", LONG_AGO, NOW - 60 * HOUR, undated=1, undated_since=NOW)
+
+    found = detect(History(contacts=[heard, silent]), NOW)
+
+    assert [one.subject for one in found] == ["box", "pen"]  # one each
+    assert found[0].summary == (
+        "Device's clock cannot be believed: 3 records have no time"
+    )
+    assert (found[0].since, found[0].numbers["undated"]) == (NOW - 5 * HOUR, 3)
+    assert "silent_hours" in found[1].numbers
+
+
 def test_says_what_decided() -> None:
     [found] = detect(History(contacts=[Contact("box", LONG_AGO, NOW - 60 * HOUR)]), NOW)
 

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import httpx
+import pytest
 from sqlmodel import Session
 
+from backend.dashboards.device_words import words_of
 from backend.database import transaction
 from backend.database.sets import fetch
 from backend.devices.tables import (
@@ -164,3 +166,64 @@ def test_what_a_device_told_of_itself_lately_stands_in_front(
 
     assert serials(page)[0] == "ODD"
     assert page.count("Was reset") == page.count("Clock was wrong") == 1
+
+
+def test_all_that_a_device_told_of_its_clock_is_said_in_words(
+    web: httpx.Client, clinic: Clinic
+) -> None:
+    told: list[tuple[str, dict[str, object], str]] = [
+        ("clock_drift", {"rate_ppm": 500.0}, "Clock gains 43 s a day"),
+        ("clock_jump", {"moved_s": -10800.0, "why": "moved"}, "moved back by 3 h"),
+        ("clock_set", {"by": "bridge"}, "Clock was set"),
+        ("clock_wrong", {"why": "ahead", "offset_s": 190.0}, "was 3 min ahead"),
+        ("clock_wrong", {"why": "not set", "offset_s": None}, "Clock is not set"),
+        ("clock_wrong", {"why": "stopped"}, "Clock stood still"),
+        ("clock_wrong", {"why": "unsteady"}, "Clock runs unevenly"),
+        ("clock_wrong", {"why": "future", "record": 3}, "stamped in the future"),
+        ("reset", {"epoch": 1}, "Was reset"),
+    ]
+    with transaction() as session:
+        a_device(session, clinic, "ODD", heard=clinic.now)
+        a_device(session, clinic, "SET", heard=clinic.now)
+        found = fetch(session, "SELECT device_id, serial FROM device")
+        ids = {row["serial"]: row["device_id"] for row in found}
+        session.merge(
+            DeviceContact(
+                device_id=ids["ODD"], clock_offset_s=-2.25, clock_uncertainty_s=0.1
+            )
+        )
+        session.add_all(
+            DeviceEvent(
+                device_id=ids["SET" if kind == "clock_set" else "ODD"],
+                event_id=f"{n}",
+                kind=kind,
+                recorded_at=clinic.now,
+                detail=detail,
+            )
+            for n, (kind, detail, _) in enumerate(told)
+        )
+    with signed_in(web, clinic.operator) as browser:
+        page = browser.get("/devices").text
+
+    assert [words for _, _, words in told if words not in page] == []
+    assert "clock -2.2 ±0.1 s" in page
+    assert serials(page)[0] == "ODD"
+    assert serials(page)[-1] == "SET"  # a clock that was set asks nothing of anybody
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "words"),
+    [
+        ("clock_drift", {"rate_ppm": -1e3}, "Clock loses 86 s a day"),
+        ("clock_drift", {"rate_ppm": "fast"}, "Clock drifts"),
+        ("clock_jump", {"moved_s": 3e8}, "ahead by 3472 days"),
+        ("clock_jump", {"why": "backwards"}, "Clock was moved, nobody knows when"),
+        ("clock_jump", {"moved_s": True}, "Clock was moved, nobody knows when"),
+        ("clock_wrong", {"why": "behind", "offset_s": -61.0}, "was 61 s behind"),
+        ("clock_wrong", {"why": ["odd"], "offset_s": float("inf")}, "Clock was wrong"),
+    ],
+)
+def test_details_are_said_where_they_make_sense(
+    kind: str, detail: dict[str, object], words: str
+) -> None:
+    assert words in words_of(kind, detail)

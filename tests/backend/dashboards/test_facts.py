@@ -48,6 +48,13 @@ def test_every_fact_that_a_detector_gives_has_words(name: str) -> None:
     assert given - set(WORDS[finding.code]) == set()
 
 
+def test_what_is_said_of_a_device_without_a_time_has_words() -> None:
+    box = Contact("box", START, NOW, undated=1, undated_since=START)
+    [finding] = DETECTORS["silence"].detect(History(contacts=[box]), NOW)
+
+    assert finding.numbers.keys() <= WORDS[finding.code].keys()
+
+
 def test_a_change_of_heart_rate_is_told_with_its_units() -> None:
     finding: dict[str, object] = {
         "code": "resting-heart-rate-changed",

@@ -148,6 +148,27 @@ def test_out_of_range_is_no_missed_run(session: Session, world: World) -> None:
     assert "doses-missed-in-a-row" not in {rule for rule, _, _ in alerts(session)}
 
 
+def test_a_device_without_a_time_raises_once_and_is_resolved_by_one(
+    session: Session, world: World
+) -> None:
+    doses_at_eight(session, world, days=2)
+    now = eight() + HOUR
+    tell(session, world, [heard(world, 0, eight() - HOUR)], now=now - 2 * HOUR)
+    lost = [opening(world, n, None) for n in (1, 2)]
+    send(session, world, lost, now=now)
+    assert count(session, "screen_due") == 1
+    for _ in range(2):
+        screen(session, [world.patient_id], now=now)
+    assert alerts(session) == [("device-silent", "triggered", None)]
+    [row] = fetch(session, "SELECT title, repeats FROM alert")
+    assert "2 records have no time" in row["title"]
+    assert row["repeats"] == 0
+
+    send(session, world, [opening(world, 3, now + HOUR)], now=now + HOUR)
+    screen(session, [world.patient_id], now=now + HOUR)
+    assert alerts(session) == [("device-silent", "closed", "retracted")]
+
+
 def test_a_silent_device_raises_and_is_resolved_when_it_is_heard(
     session: Session, world: World
 ) -> None:
