@@ -92,10 +92,10 @@ def _note(db: sqlite3.Connection, epoch: int, mine: Sequence[Told]) -> None:
         if content.time and content.time.current_timeline and (anchor := _read(record))
     ]
     last = max(measured, key=lambda anchor: anchor.at, default=None)
-    where = _where(mine[0][0])
-    timelines.keep_timeline(
-        db, *where, epoch, Timeline(_first(mine, epoch), measured=last)
-    )
+    lowest, content = min(mine, key=lambda one: one[0].number)
+    # What begins a timeline is recorded: it had begun before a record of anything else.
+    first = lowest.number if _setting(content) else lowest.number - 1
+    timelines.keep_timeline(db, *_where(lowest), epoch, Timeline(first, measured=last))
 
 
 def _judge(
@@ -181,13 +181,20 @@ def _lead_back(db: sqlite3.Connection, epoch: int, mine: Sequence[Told]) -> None
         timelines.keep_timeline(db, *_where(record), epoch - 1, earlier)
 
 
+def _setting(content: StoredRecord) -> DeviceEvent | None:
+    """Return what a record says of how the clock was set, None if of anything else."""
+    what = content.what
+    is_setting = isinstance(what, DeviceEvent) and what.kind is Kind.CLOCK_SET
+    return what if is_setting else None
+
+
 def _moved(content: StoredRecord) -> Offset | None:
     """Return by how many seconds a clock was moved, new minus old, and how exactly."""
-    what = content.what
-    if not isinstance(what, DeviceEvent) or what.kind is not Kind.CLOCK_SET:
+    said = _setting(content)
+    back: float | None = said and said.detail.get("old_minus_new_s")
+    if said is None or back is None:
         return None
-    back: float | None = what.detail.get("old_minus_new_s")
-    return None if back is None else (-back, what.detail.get("uncertainty_s", 0.0))
+    return -back, said.detail.get("uncertainty_s", 0.0)
 
 
 def _anchors(

@@ -43,7 +43,7 @@ DROP TABLE timeline_1;
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`first` is the lowest number seen of it; `end` is known once it is over."""
+    """It had begun when record `first` was made; `end` is known once it is over."""
 
     first: int
     measured: Anchor | None = None
@@ -94,7 +94,7 @@ def _anchor(row: tuple[float | None, ...]) -> Anchor | None:
 def keep_timeline(
     db: sqlite3.Connection, device_id: str, of: int, stated: int, known: Timeline
 ) -> None:
-    """Remember a timeline: the lowest number, and what is said of its anchors."""
+    """Remember a timeline: when it had begun, and what is said of its anchors."""
     db.execute(
         "INSERT INTO timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT"
         " DO UPDATE SET first = min(first, excluded.first),"
