@@ -16,7 +16,7 @@ from device_bridge.gatt.elapsed_time import CURRENT_TIMELINE
 from device_bridge.gatt.uuids import STORED_OBSERVATIONS
 from device_bridge.profiles import profile_named
 from device_bridge.profiles.medication_monitor_ghs import StoredRecord
-from device_bridge.record_times import Offset, Told
+from device_bridge.record_times import Known, Offset, Told
 from device_bridge.spool import SpooledRecord
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,9 @@ def interpret(
     epoch_of: EpochOf = cache(partial(progress.wire_epoch, db))
     decoded = [(record, _decode(record)) for record in spooled]
     _learn(db, decoded, now)
+    known = Known(db)
     reports = [
-        (record, _read_or_raw(db, record, content, now, epoch_of))
+        (record, _read_or_raw(known, record, content, now, epoch_of))
         for record, content in decoded
     ]
     waiting = {
@@ -71,10 +72,10 @@ def _waits(
 
 def _learn(db: sqlite3.Connection, decoded: Sequence[Told], now: datetime) -> None:
     """Learn once from each transfer: what came last in it may date what came first."""
-    lowest: dict[tuple[str, int], int] = {}
+    known, lowest = Known(db), dict[tuple[str, int], int]()
     for record, content in decoded:
         where = (record.device_id, record.generation)
-        if not record_times.is_learned(db, record, content.epoch or 0):
+        if not record_times.is_learned(known, record, content.epoch or 0):
             lowest[where] = min(record.number, lowest.get(where, record.number))
     for where, number in lowest.items():
         told = spool.of_device(db, *where, above=number - 1)
@@ -103,31 +104,31 @@ def _alone(record: SpooledRecord) -> Generator[None]:
 
 
 def _read_or_raw(
-    db: sqlite3.Connection,
+    known: Known,
     record: SpooledRecord,
     content: StoredRecord,
     now: datetime,
     epoch_of: EpochOf,
 ) -> Record:
     with _alone(record):
-        return _report(db, record, content, now, epoch_of)
-    return _report(db, record, UNREADABLE, now, epoch_of)
+        return _report(known, record, content, now, epoch_of)
+    return _report(known, record, UNREADABLE, now, epoch_of)
 
 
 def _report(
-    db: sqlite3.Connection,
+    known: Known,
     record: SpooledRecord,
     content: StoredRecord,
     now: datetime,
     epoch_of: EpochOf,
 ) -> Record:
-    offset = record_times.offset_at(db, record, content)
-    if offset is Undated.FUTURE:
-        record_times.tell_of_future(db, record, content, now)
-    known = None if isinstance(offset, Undated) else offset
+    found = record_times.offset_at(known, record, content)
+    if found is Undated.FUTURE:
+        record_times.tell_of_future(known.db, record, content, now)
+    offset = None if isinstance(found, Undated) else found
     occurred = None
-    if content.time is not None and known is not None:
-        occurred = true_time(content.time, known[0])
+    if content.time is not None and offset is not None:
+        occurred = true_time(content.time, offset[0])
     fresh = occurred is not None and abs(now - occurred) <= FRESH
     return Record(
         device_id=record.device_id,
@@ -135,18 +136,18 @@ def _report(
         sequence=record.number,
         raw=profile_named(record.profile).canonical(record.message),
         occurred_at=occurred,
-        uncertainty_s=_uncertainty(record, content, known),
+        uncertainty_s=_uncertainty(record, content, offset),
         device_time=content.time.encode() if content.time else None,
-        offset_s=known[0] if known else None,
+        offset_s=offset[0] if offset else None,
         what=content.what,
         claimed_live=fresh and (record.live or now - record.heard_at <= FRESH),
     )
 
 
 def _uncertainty(
-    record: SpooledRecord, content: StoredRecord, known: Offset | None
+    record: SpooledRecord, content: StoredRecord, offset: Offset | None
 ) -> float:
     """Return how far a time may be off, seconds: by the clock and by the stamp."""
-    if content.time is None or known is None:
+    if content.time is None or offset is None:
         return record.uncertainty_s
-    return known[1] + content.time.resolution.microseconds / 2e6
+    return offset[1] + content.time.resolution.microseconds / 2e6

@@ -7,6 +7,7 @@ that run backwards) is learned once; then each is dated alone.
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache, partial
 from itertools import groupby
 
 from device_bridge import spool, timelines
@@ -28,6 +29,16 @@ Told = tuple[SpooledRecord, StoredRecord]
 Anchors = tuple[Anchor | None, Anchor | None]
 
 
+class Known:
+    """What is kept of timelines, asked for once."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.timeline = cache(partial(timelines.timeline, db))
+        self.reading = cache(partial(timelines.last_reading, db))
+        self.judged = cache(partial(timelines.judged, db))
+
+
 def learn(db: sqlite3.Connection, told: Sequence[Told], now: datetime) -> None:
     """Note what records of one device and generation, by number, tell of its clock.
 
@@ -43,22 +54,21 @@ def learn(db: sqlite3.Connection, told: Sequence[Told], now: datetime) -> None:
         _lead_back(db, epoch, mine)
 
 
-def is_learned(db: sqlite3.Connection, record: SpooledRecord, epoch: int) -> bool:
+def is_learned(known: Known, record: SpooledRecord, epoch: int) -> bool:
     """Return whether the transfer that a record came by has been learned from."""
-    known = timelines.judged(db, *_where(record), epoch, record.read_at)
-    return known is not None and known.through >= record.number
+    said = known.judged(*_where(record), epoch, record.read_at)
+    return said is not None and said.through >= record.number
 
 
 def offset_at(
-    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord
+    known: Known, record: SpooledRecord, content: StoredRecord
 ) -> Offset | Undated:
     """Return the offset of the clock when a record was made, or why nobody knows."""
     stamp = _stamp(record, content)
-    epoch = content.epoch or 0
-    known = timelines.judged(db, *_where(record), epoch, record.read_at)
-    if stamp is None or known is None:
+    said = known.judged(*_where(record), content.epoch or 0, record.read_at)
+    if stamp is None or said is None:
         return Undated.UNKNOWN
-    return offset_of(stamp, *_anchors(db, record, content), known.found)
+    return offset_of(stamp, *_anchors(known, record, content), said.found)
 
 
 def tell_of_future(
@@ -102,8 +112,9 @@ def _judge(
     db: sqlite3.Connection, epoch: int, group: Sequence[Told], now: datetime
 ) -> None:
     last, last_content = group[-1]
-    before, after = _anchors(db, last, last_content)
-    reading = timelines.last_reading(db, *_where(last))
+    known = Known(db)
+    before, after = _anchors(known, last, last_content)
+    reading = known.reading(*_where(last))
     above = reading.through if reading and before else -1
     stamps = [
         stamp
@@ -172,7 +183,8 @@ def _lead_back(db: sqlite3.Connection, epoch: int, mine: Sequence[Told]) -> None
         moved = _moved(content)
         if moved is None or epoch == 0:
             continue
-        stamp, known = _stamp(record, content), offset_at(db, record, content)
+        stamp = _stamp(record, content)
+        known = offset_at(Known(db), record, content)
         if stamp is None or isinstance(known, Undated):
             continue
         at = stamp.face - known[0]
@@ -197,26 +209,24 @@ def _moved(content: StoredRecord) -> Offset | None:
     return -back, said.detail.get("uncertainty_s", 0.0)
 
 
-def _anchors(
-    db: sqlite3.Connection, record: SpooledRecord, content: StoredRecord
-) -> Anchors:
+def _anchors(known: Known, record: SpooledRecord, content: StoredRecord) -> Anchors:
     """Return the anchors of a record's timeline, before it was made and any other."""
     where, epoch = _where(record), content.epoch or 0
     is_current = content.time is not None and content.time.current_timeline
     if (is_current and record.offset_s is None) or content.time is None:
         return None, None
-    known = timelines.timeline(db, *where, epoch)
+    line = known.timeline(*where, epoch)
     if is_current:
         after = _read(record)
-    elif content.epoch is None or known is None:
+    elif content.epoch is None or line is None:
         return None, None  # which timeline that was, nobody says
     else:
-        after = known.end or known.measured
-    reading = timelines.last_reading(db, *where)
+        after = line.end or line.measured
+    reading = known.reading(*where)
     if reading is None or reading.through >= record.number:
         return None, after
     # It is of the timeline of that reading if that had begun by then.
-    was_present = content.epoch is None or (known and known.first <= reading.through)
+    was_present = content.epoch is None or (line and line.first <= reading.through)
     return (reading.anchor if was_present else None), after
 
 
