@@ -196,8 +196,9 @@ def _lead_back(db: sqlite3.Connection, epoch: int, mine: Sequence[Told]) -> None
 def _setting(content: StoredRecord) -> DeviceEvent | None:
     """Return what a record says of how the clock was set, None if of anything else."""
     what = content.what
-    is_setting = isinstance(what, DeviceEvent) and what.kind is Kind.CLOCK_SET
-    return what if is_setting else None
+    if isinstance(what, DeviceEvent) and what.kind is Kind.CLOCK_SET:
+        return what
+    return None
 
 
 def _moved(content: StoredRecord) -> Offset | None:
