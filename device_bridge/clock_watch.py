@@ -42,19 +42,34 @@ def note(
     if spool.count_of(db, device_id):
         return  # they are dated by the reading before
     of = progress.generation(db, device_id)
-    last = timelines.last_reading(db, device_id, of)
+    last = _comparable(db, device_id, of)
     timelines.keep_reading(db, device_id, Reading(of, through, read, told=False))
-    if (
-        last is None
-        or last.told
-        or timelines.began_after(db, device_id, of, last.through)
-    ):
+    if last is None:
         _begin(db, device_id, Run.STEADY, read)
-    elif how_it_ran(last.anchor, read) is Run.MOVED:
-        record_times.tell_of_jump(db, device_id, last.anchor, read, now)
+    elif how_it_ran(last, read) is Run.MOVED:
+        record_times.tell_of_jump(db, device_id, last, read, now)
         _begin(db, device_id, Run.MOVED, read)
     else:
         _watch_rate(db, device_id, read, now)
+
+
+def note_setting(
+    db: sqlite3.Connection, device_id: str, read: Anchor | None, now: datetime
+) -> None:
+    """Note that the bridge sets the clock, which read so: it may have jumped before."""
+    last = _comparable(db, device_id, progress.generation(db, device_id))
+    if last is not None and read is not None and how_it_ran(last, read) is Run.MOVED:
+        record_times.tell_of_jump(db, device_id, last, read, now)
+    timelines.note_told(db, device_id)
+
+
+def _comparable(db: sqlite3.Connection, device_id: str, of: int) -> Anchor | None:
+    """Return the reading before, if the clock has not been set since, as is known."""
+    last = timelines.last_reading(db, device_id, of)
+    if last is None or last.told:
+        return None
+    is_over = timelines.began_after(db, device_id, of, last.through)
+    return None if is_over else last.anchor
 
 
 def watched(db: sqlite3.Connection, device_id: str) -> Watched | None:

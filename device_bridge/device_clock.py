@@ -12,7 +12,7 @@ from typing import Any
 
 from bleak import BleakClient
 
-from device_bridge import clock_watch, progress, timelines
+from device_bridge import clock_watch, progress
 from device_bridge.clock import (
     CLOCK_STEP_S,
     Clock,
@@ -154,25 +154,26 @@ class DeviceClock:
 
         Nothing came since it, then, and what comes later was made after it.
         """
+        read, now = self._anchor, self._around.clock.now
+        is_quiet = self._measured is self._looked and self._through == through
+        if read is None or self.unchecked is not None or self.moved.is_set():
+            return
+        if is_quiet:
+            run = self._around.spool.run
+            await run(clock_watch.note, self._id, through, read, now)
+
+    @property
+    def _anchor(self) -> Anchor | None:
         reading = self.reading
-        if reading is None or reading.offset_s is None or self.unchecked is not None:
-            return
-        if self.moved.is_set() or (self._measured, self._through) != (
-            self._looked,
-            through,
-        ):
-            return
-        anchor = Anchor(reading.at.timestamp(), reading.offset_s, reading.uncertainty_s)
-        run, now = self._around.spool.run, self._around.clock.now
-        await run(clock_watch.note, self._id, through, anchor, now)
+        if reading is None or reading.offset_s is None:
+            return None
+        return Anchor(reading.at.timestamp(), reading.offset_s, reading.uncertainty_s)
 
     @property
     def measured(self) -> tuple[float, float] | None:
         """Return offset and uncertainty of the last reading, seconds, if it has any."""
-        reading = self.reading
-        if reading is None or reading.offset_s is None:
-            return None
-        return reading.offset_s, reading.uncertainty_s
+        read = self._anchor
+        return None if read is None else (read.offset_s, read.uncertainty_s)
 
     @property
     def shown(self) -> dict[str, object]:
@@ -225,7 +226,8 @@ class DeviceClock:
             CURRENT_ELAPSED_TIME, stamp.encode(), response=True
         )
         self._trouble = None
-        await self._around.spool.run(timelines.note_told, self._id)
+        told = (self._id, self._anchor, self._around.clock.now)
+        await self._around.spool.run(clock_watch.note_setting, *told)
         log.info("clock set", extra={"device": self._id, "was": reading.offset_s})
         detail: dict[str, object] = {
             "by": "bridge",

@@ -127,7 +127,7 @@ class World:
         if fault is Fault.CLOCK_MOVED:
             if not self.backend.heard:
                 self.truth.nobody_knows_when()  # its clock was never read before
-            self._move_clock(JUMP_S)
+            self.move_clock(JUMP_S)
 
     def _soon(self) -> Any:  # noqa: ANN401
         return max(self.gateway.now, self.box.recorder.state.played_until) + SOON
@@ -142,7 +142,7 @@ class World:
         recorder.plan = replace(recorder.plan, events=tuple(ahead))
         self.loop.call_soon(self.actor.look_again)
 
-    def _move_clock(self, by_s: float) -> None:
+    def move_clock(self, by_s: float) -> None:
         """Let the clock of the box be another, within its timeline."""
         recorder = self.box.recorder
         state = replace(recorder.state, offset_s=recorder.state.offset_s + by_s)
@@ -177,7 +177,7 @@ class World:
         while self.loop.time() < LONGEST:
             await asyncio.sleep(1.0)
             if any(s.fault is Fault.CLOCK_DRIFTS for s in self.struck):
-                self._move_clock(DRIFT_S)
+                self.move_clock(DRIFT_S)
             if playing.done():
                 return [f"the box ended: {playing.exception()!r}"]
             if bridging.done():
