@@ -147,6 +147,14 @@ def test_both_sides_know_the_same_kinds_of_event() -> None:
     assert {kind.value for kind in Kind} == {kind.value for kind in EventKind}
 
 
+def test_how_far_a_clock_was_ahead_arrives_rounded_up() -> None:
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    until = sent(heard(DEVICE, 0, 1, at, (-2.25, 0.0101)), EventItem).heard_until
+    assert until is not None
+    assert until.clock is not None
+    assert (until.clock.offset_s, until.clock.uncertainty_s) == (-2.25, 0.011)
+
+
 @given(EPOCHS, NUMBERS, INSTANTS)
 def test_how_far_a_device_was_heard_arrives(
     epoch: int, sequence: int, at: datetime

@@ -214,6 +214,20 @@ def test_a_box_heard_with_records_still_to_come_says_nothing(
     assert labels(session, world)[OCCURRENCE] == "pending"
 
 
+def test_what_a_clock_was_ahead_is_kept_as_it_was_read_last(
+    session: Session, world: World
+) -> None:
+    for minute, clock in enumerate(({"offset_s": 2.5, "uncertainty_s": 0.1}, None)):
+        claim = heard(world, 0, eight() + minute * timedelta(minutes=1))
+        claim["heard_until"]["clock"] = clock
+        tell(session, world, [claim], now=eight() + HOUR)
+        [row] = fetch(
+            session,
+            "SELECT clock_offset_s, clock_uncertainty_s FROM device_contact",
+        )
+        assert tuple(row.values()) == ((2.5, 0.1) if clock else (None, None))
+
+
 def test_a_wearable_keeps_no_records_and_is_heard_all_the_same(
     session: Session, world: World
 ) -> None:
