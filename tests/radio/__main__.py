@@ -8,8 +8,6 @@ from pathlib import Path
 
 from tests.radio.machine import SOFTWARE, CannotRun, acceleration, prepare, run
 
-SCRIPT = "exec bash tests/radio/guest.sh"
-
 
 def main() -> int:
     """Return 0 when all passed, or where the machine cannot run it: a line says why."""
@@ -22,7 +20,10 @@ def main() -> int:
         return 0
     processor = acceleration(kernel, initrd, cache)
     began = time.monotonic()
-    script = f"{SCRIPT} {shlex.join(sys.argv[1:])}"
+    traced = os.environ.get("TRACED", "")
+    script = (
+        f"TRACED={traced} exec bash tests/radio/guest.sh {shlex.join(sys.argv[1:])}"
+    )
     code = run(kernel, initrd, script, cache / "out", processor)
     log = cache / "out/tests.log"
     print(log.read_text() if log.exists() else "radio: the guest did not start")
