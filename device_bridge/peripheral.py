@@ -28,7 +28,7 @@ from device_bridge.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
-CONNECT_WITHIN = 10.0
+CONNECT_WITHIN = 20.0  # and all services are known
 SET_UP_WITHIN = 40.0  # connecting, encrypting, discovering
 HANG_UP_WITHIN = 10.0
 

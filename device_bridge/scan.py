@@ -87,25 +87,21 @@ async def _listen(
     heard: Callable[[BLEDevice, AdvertisementData], None],
     show: Callable[[], None],
 ) -> None:
-    bonds = BondStore(settings.spool / "bonds.sqlite")
-    try:
-        async with AsyncExitStack() as opened:
-            for stack in await _radios(settings, bonds, opened):
-                await opened.enter_async_context(stack.listen(heard))
-            until = asyncio.get_running_loop().time() + seconds
-            while (rest := until - asyncio.get_running_loop().time()) > 0:
-                await asyncio.sleep(min(EVERY, rest))
-                show()
-    finally:
-        bonds.close()
+    async with AsyncExitStack() as opened:
+        for stack in await _radios(settings, opened):
+            await opened.enter_async_context(stack.listen(heard))
+        until = asyncio.get_running_loop().time() + seconds
+        while (rest := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(EVERY, rest))
+            show()
 
 
-async def _radios(
-    settings: Settings, bonds: BondStore, opened: AsyncExitStack
-) -> list[Stack]:
+async def _radios(settings: Settings, opened: AsyncExitStack) -> list[Stack]:
     """Return the radios to listen with; raises LostRadio."""
     if not settings.hci:
         return await opened.enter_async_context(system_radios())
+    bonds = BondStore(settings.spool / "bonds.sqlite")
+    opened.callback(bonds.close)
     return [
         await opened.enter_async_context(own_radio(hci, bonds))
         for hci in settings.hci.split()

@@ -10,7 +10,7 @@ from bleak.backends.bluezdbus.manager import get_global_bluez_manager
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.client import NotifyCallback
 from bleak.backends.service import BleakGATTServiceCollection
-from bleak.exc import BleakDBusError, BleakError
+from bleak.exc import BleakDBusError
 
 from device_bridge.errors import LostBond, NoBond, UnseenBond, WeakPairing
 from device_bridge.radio.key_kind import KeyKind, kind_of
@@ -49,30 +49,37 @@ class BlueZClient(BleakClientBlueZDBus):
     ) -> None:
         """Connect; raises LostBond when a peripheral with a bond refuses our keys.
 
-        BlueZ says that to nobody: the kernel ends the link, because encryption fails,
-        and Connect fails in one way or another, or in none. So it is known by links
-        that came, and ended before anything could be asked.
+        BlueZ 5.66 says that to nobody, and tries again until somebody gives up: the
+        kernel ends each link, because encryption fails. So it is known by links that
+        came, and ended before anything could be asked.
         """
         manager, path = await get_global_bluez_manager(), str(self._device_path)
-        bonded, ended = manager.is_paired(path), 0
+        given_up, came = asyncio.Event(), False
 
         def changed(connected: bool) -> None:  # noqa: FBT001  as in bleak
-            nonlocal ended
-            ended += not connected
+            nonlocal came
+            if came and not connected and manager.is_paired(path):
+                self.refusals[path] = self.refusals.get(path, 0) + 1
+                if self.refusals[path] >= REFUSED_SURELY:
+                    given_up.set()
+            came = connected
 
         watcher = manager.add_device_watcher(path, changed, lambda _path, _value: None)
+        connecting = asyncio.ensure_future(
+            super().connect(pair, dangerous_use_bleak_cache, **options)
+        )
+        giving_up = asyncio.ensure_future(given_up.wait())
         try:
-            await super().connect(pair, dangerous_use_bleak_cache, **options)
-        except (BleakError, TimeoutError) as error:
-            refusals = self.refusals.get(path, 0) + ended if bonded else 0
-            self.refusals[path] = refusals
-            if ended and refusals >= REFUSED_SURELY:
-                raise LostBond(self.address) from error
-            raise
-        else:
-            self.refusals.pop(path, None)
+            await asyncio.wait((connecting, giving_up), return_when="FIRST_COMPLETED")
         finally:
             manager.remove_device_watcher(watcher)
+            giving_up.cancel()
+            connecting.cancel()
+            await asyncio.wait((connecting,))
+        if connecting.cancelled() or (given_up.is_set() and connecting.exception()):
+            raise LostBond(self.address)
+        connecting.result()
+        self.refusals.pop(path, None)
 
     async def pair(self, *args: Any, secure: bool = False, **options: Any) -> None:  # noqa: ANN401  as in bleak
         """Make a bond, unless there is one.

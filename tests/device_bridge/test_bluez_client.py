@@ -124,3 +124,112 @@ def test_a_peripheral_that_refuses_to_pair_has_lost_its_bond(
     monkeypatch.setattr(Bleaks, "pair", pair)
     with pytest.raises(LostBond, match="pair again"):
         asyncio.run(a_client().pair(secure=True))
+
+
+class Manager:
+    """bleak's own picture of BlueZ, in which a peripheral has a bond or not."""
+
+    def __init__(self, *, paired: bool) -> None:
+        self.paired, self.connected = paired, True
+        self.tell: Callable[[bool], None] | None = None
+
+    def is_paired(self, _path: str) -> bool:
+        return self.paired
+
+    def is_connected(self, _path: str) -> bool:
+        return self.connected
+
+    def add_device_watcher(
+        self, _path: str, changed: Callable[[bool], None], _told: object
+    ) -> None:
+        self.tell = changed
+
+    def remove_device_watcher(self, _watcher: None) -> None:
+        self.tell = None
+
+
+def managed(monkeypatch: pytest.MonkeyPatch, manager: Manager) -> None:
+    async def get() -> Manager:
+        return manager
+
+    monkeypatch.setattr(bluez_client, "get_global_bluez_manager", get)
+
+
+@pytest.mark.parametrize("patience", [0, 0.05])
+@pytest.mark.parametrize(
+    ("paired", "lost"), [(True, True), (False, False)], ids=["bonded", "stranger"]
+)
+def test_a_peripheral_that_ends_each_link_before_it_is_encrypted_has_lost_its_bond(
+    monkeypatch: pytest.MonkeyPatch,
+    paired: bool,  # noqa: FBT001  a parameter of the test
+    lost: bool,  # noqa: FBT001  a parameter of the test
+    patience: float,
+) -> None:
+    manager = Manager(paired=paired)
+    managed(monkeypatch, manager)
+
+    async def connect(*_: Any) -> None:  # noqa: ANN401  as in bleak
+        # Connect does not answer, while bluetoothd tries again and again.
+        for connected in (False, True, False, True, False, True, False):
+            await asyncio.sleep(0)
+            if manager.tell is not None:
+                manager.tell(connected)
+        await asyncio.sleep(patience)
+        raise TimeoutError
+
+    monkeypatch.setattr(Bleaks, "connect", connect)
+    with pytest.raises(LostBond if lost else TimeoutError):
+        asyncio.run(a_client().connect(pair=False))
+    assert manager.tell is None
+
+
+def test_links_that_fail_now_and_then_are_no_lost_bond(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manager = Manager(paired=True)
+    managed(monkeypatch, manager)
+    ends = [True, True, False] * 3
+
+    async def connect(*_: Any) -> None:  # noqa: ANN401  as in bleak
+        assert manager.tell is not None
+        manager.tell(True)
+        if ends.pop(0):
+            manager.tell(False)
+            raise BleakDBusError("org.bluez.Error.Failed", [])
+
+    monkeypatch.setattr(Bleaks, "connect", connect)
+
+    async def story() -> None:
+        client = a_client()
+        for fails in list(ends):
+            if fails:
+                with pytest.raises(BleakDBusError):
+                    await client.connect(pair=False)
+            else:
+                await client.connect(pair=False)
+
+    asyncio.run(story())
+
+
+def test_services_are_looked_for_when_bleak_has_heard_of_the_link(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manager = Manager(paired=True)
+    managed(monkeypatch, manager)
+    monkeypatch.setattr(bluez_client, "LOOK_EVERY", 0)
+    manager.connected = False
+
+    async def services(*_: Any) -> str:  # noqa: ANN401  as in bleak
+        assert manager.connected
+        return "services"
+
+    monkeypatch.setattr(Bleaks, "_get_services", services)
+
+    async def story() -> None:
+        looking: Any = a_client()
+        asked = asyncio.ensure_future(looking._get_services())
+        await asyncio.sleep(0.01)
+        manager.connected = True
+        assert await asked == "services"
+
+    asyncio.run(story())

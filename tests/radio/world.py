@@ -4,14 +4,17 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from unittest.mock import patch
 
-from bumble import hci, smp
+from bumble import hci, ll, smp
 from bumble.transport import open_transport
 
+from device_bridge import bonding, peripheral
 from device_bridge.log import EventFormatter
 from device_bridge.radio.key_kind import KEPT, KeyKind, kind_of
 from device_bridge.radio.secure import without_secure_connections
@@ -31,7 +34,13 @@ from tests.device_bridge.stories import (
 )
 
 ATTEMPTS, LOOKS = 6, 24
-PATIENCE = 90.0  # seconds; an emulated processor takes its time
+PATIENCE = 150.0  # seconds; an emulated processor takes its time
+AT_LEISURE = {
+    (peripheral, "CONNECT_WITHIN"): 60.0,
+    (peripheral, "SET_UP_WITHIN"): 90.0,
+    (bonding, "PAIR_WITHIN"): 60.0,
+}
+DUPLICATES_AFTER = 1.0  # seconds
 LOG = "/out/bridge.log"
 DAEMON = ("/usr/libexec/bluetooth/bluetoothd", "-n")
 FIRST, SECOND = (
@@ -52,6 +61,18 @@ class Adapter(VirtualController):
     ) -> hci.HCI_StatusReturnParameters:
         del command  # never used: the kernel connects by the public address
         return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
+
+    def on_advertising_pdu(self, pdu: ll.AdvInd | ll.AdvExtInd) -> None:
+        # The kernel wants no duplicates; each is a signal on the bus to be read.
+        now, sender = asyncio.get_running_loop().time(), pdu.advertiser_address
+        wanted = self.pending_le_connection is not None
+        if wanted or now >= self._reported.get(sender, 0.0) + DUPLICATES_AFTER:
+            self._reported[sender] = now
+            super().on_advertising_pdu(pdu)
+
+    @cached_property
+    def _reported(self) -> dict[hci.Address, float]:
+        return {}
 
 
 @asynccontextmanager
@@ -103,7 +124,9 @@ async def _taken(own: hci.Address) -> bool:
 @asynccontextmanager
 async def a_world(folder: Path) -> AsyncGenerator[World]:
     """Yield a world without devices whose bridge will use the system's Bluetooth."""
-    with _log_kept():
+    with _log_kept(), ExitStack() as patched:
+        for (module, name), seconds in AT_LEISURE.items():
+            patched.enter_context(patch.object(module, name, seconds))
         async with devices_and_backend(a_plan([]), folder) as world:
             settings = replace(world.settings, hci="", max_links=7)
             yield replace(world, settings=settings)
