@@ -57,7 +57,7 @@ class Links:
         profile = profile_for(advertised.service_uuids)
         if profile is None:
             return
-        self._note(found)
+        self._note(address, advertised)
         better = max(self._together, key=lambda links: links.claim(address))
         if better.claim(address) > self.claim(address):
             return
@@ -80,11 +80,11 @@ class Links:
         lately = at > asyncio.get_running_loop().time() - HEARD_LATELY
         return lately, bonded, self._around.slots.free > 0
 
-    def _note(self, found: BLEDevice) -> None:
-        now, address = asyncio.get_running_loop().time(), found.address
+    def _note(self, address: str, advertised: AdvertisementData) -> None:
+        now = asyncio.get_running_loop().time()
         if len(self._heard) > MOST_HEARD:  # some change their address all the time
             self._forget(now)
-        bonded = self._stack.knows(found)
+        bonded = self._stack.knows(advertised)
         if self._heard.get(address, (now, False))[1] and not bonded:
             self._not_before.pop(address, None)  # a person wants it to be paired anew
         self._heard[address] = now, bonded

@@ -186,7 +186,7 @@ async def _heard(
             device, advertised = await heard.get()
     except TimeoutError:
         raise LostPeripheral(name, f"not heard within {within:g} s") from None
-    fresh = radio is not None or not stack.knows(device)
+    fresh = radio is not None or not stack.knows(advertised)
     return Box(device, advertised, stack.client, radio, changes, fresh=fresh)
 
 

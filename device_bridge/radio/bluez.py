@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import DBusFastError
@@ -210,7 +210,10 @@ async def system_radios() -> AsyncGenerator[list[Stack]]:
         yield [await opened.enter_async_context(system.radio(n)) for n in names]
 
 
-def _bonded(found: BLEDevice) -> bool:
-    """Return whether BlueZ has a bond with a peripheral it has found."""
-    details: Any = found.details
-    return bool(details["props"].get("Paired"))
+def _bonded(advertised: AdvertisementData) -> bool:
+    """Return whether BlueZ has a bond with an advertiser now.
+
+    bleak's BLEDevice keeps what was so when it was first heard.
+    """
+    _path, properties = advertised.platform_data
+    return bool(properties.get("Paired"))

@@ -9,8 +9,11 @@ from typing import Literal
 from bleak import BleakScanner
 from bleak.args.bluez import BlueZScannerArgs
 from bleak.backends.client import BaseBleakClient
-from bleak.backends.device import BLEDevice
-from bleak.backends.scanner import AdvertisementDataCallback, BaseBleakScanner
+from bleak.backends.scanner import (
+    AdvertisementData,
+    AdvertisementDataCallback,
+    BaseBleakScanner,
+)
 
 from device_bridge.radio.adapter import open_radio
 from device_bridge.radio.client import client_on
@@ -22,7 +25,7 @@ async def _nothing() -> None:
     """Do nothing: a radio of our own starts anew when it is opened again."""
 
 
-def _always(_found: BLEDevice) -> bool:
+def _always(_advertised: AdvertisementData) -> bool:
     return True
 
 
@@ -32,7 +35,7 @@ class Stack:
 
     `scanner` is bleak's backend, None for BlueZ on the adapter of that name.
     `connecting` is held while a connection is made, where the radio does not see to it
-    that it makes one at a time. `knows` says whether it has keys of a peripheral, as
+    that it makes one at a time. `knows` says whether it has keys of an advertiser, as
     far as that can be said: ours share them. `restart` puts a radio right that hangs.
     """
 
@@ -42,7 +45,7 @@ class Stack:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     adapter: str = ""
     connecting: AbstractAsyncContextManager[None] = field(default_factory=nullcontext)
-    knows: Callable[[BLEDevice], bool] = _always
+    knows: Callable[[AdvertisementData], bool] = _always
     restart: Callable[[], Awaitable[None]] = _nothing
 
     def listen(self, heard: AdvertisementDataCallback) -> BleakScanner:

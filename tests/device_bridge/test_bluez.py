@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import pytest
+from bleak.backends.scanner import AdvertisementData
 from dbus_fast import Message, MessageType, Variant
 
 from device_bridge.errors import LostRadio
@@ -159,6 +160,18 @@ def test_an_adapter_that_is_switched_off_is_none_until_it_is_on() -> None:
         assert system.seen == {"hci0", "hci1"}
 
     play(bus, story)
+
+
+def test_a_bond_counts_as_bluez_has_it_now() -> None:
+    # A scanner's BLEDevice still says what was so when it was first heard.
+    async def story(system: SystemBluetooth) -> None:
+        async with system.radio("hci0") as stack:
+            for paired in (False, True, False):
+                found = ("/org/bluez/hci0/dev_1", {"Paired": paired})
+                heard = AdvertisementData(None, {}, {}, [], None, -50, found)
+                assert stack.knows(heard) is paired
+
+    play(PlayedBus(hci0=True), story)
 
 
 def test_an_adapter_that_hangs_is_switched_off_and_on(

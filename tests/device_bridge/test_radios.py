@@ -12,7 +12,7 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
 from device_bridge import links
-from device_bridge.errors import LostPeripheral, UnknownPeripheral
+from device_bridge.errors import LostBond, LostPeripheral, UnknownPeripheral
 from device_bridge.gatt.uuids import GENERIC_HEALTH_SENSOR
 from device_bridge.links import HANGS_AFTER, Links
 from device_bridge.radio.stack import Stack
@@ -28,7 +28,6 @@ from tests.device_bridge.stories import (
     until,
 )
 
-HEARD = AdvertisementData("box", {}, {}, [GENERIC_HEALTH_SENSOR], None, -50, ())
 Told = Callable[["Room"], Coroutine[Any, Any, None]]
 
 
@@ -48,7 +47,7 @@ class Room:
         stack = Stack(
             cast("Any", None),
             adapter=name,
-            knows=lambda found: keys is None or found.address in keys,
+            knows=lambda heard: keys is None or heard.platform_data[0] in keys,
         )
         around = replace(self._around, slots=Slots(slots))
         return Links(around, stack, self._together)
@@ -71,7 +70,12 @@ class Room:
         for address in devices:
             if address not in self.linked:
                 for radio in list(self._together):
-                    radio.heard(BLEDevice(address, None, None), HEARD)
+                    radio.heard(BLEDevice(address, None, None), _heard(address))
+
+
+def _heard(address: str) -> AdvertisementData:
+    services = [GENERIC_HEALTH_SENSOR]
+    return AdvertisementData("box", {}, {}, services, None, -50, (address,))
 
 
 async def settled() -> None:
@@ -160,6 +164,28 @@ def test_a_device_stays_with_the_radio_that_has_its_keys_until_that_is_gone(
         await settled()
         assert room.linked == {"A": "other"}
         await other.close()
+
+    play(monkeypatch, story)
+
+
+def test_a_person_who_removes_a_lost_bond_need_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(room: Room) -> None:
+        keys = {"A"}
+        radio = room.radio("radio", 1, keys=keys)
+        room.failing["radio"] = LostBond("A")
+        room.advertise("A")
+        await settled()
+        room.failing.clear()
+        room.advertise("A")
+        await settled()
+        assert room.linked == {}  # tried again after minutes only
+        keys.clear()
+        room.advertise("A")
+        await settled()
+        assert room.linked == {"A": "radio"}
+        await radio.close()
 
     play(monkeypatch, story)
 
