@@ -39,7 +39,7 @@ ON_DEMAND = ("seqiv", "aes_generic", "sha256_generic", "ghash_generic", "cbc", "
 APPLETS = ("sh", "mount", "mkdir", "modprobe", "chroot", "poweroff", "cat", "sync")
 SOFTWARE = ("-accel", "tcg,thread=multi", "-cpu", "max")
 HARDWARE = ("-accel", "kvm", "-cpu", "host")
-PROBE_LIMIT, LIMIT = 20.0, 600.0
+PROBE_LIMIT, LIMIT = 20.0, 900.0  # seconds
 # Debian 12 has the newer kernel beside its own, as Raspberry Pi OS has: in 6.1 a lost
 # bond breaks a list of the kernel's.
 PACKAGE, METAPACKAGES = "linux-image-", ("linux-image-6.12-amd64", "linux-image-amd64")
