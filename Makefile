@@ -22,7 +22,7 @@ lint: install
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
 
-test-radio: install  ## The bridge on the real BlueZ, in a virtual machine (QEMU): about a minute
+test-radio: install  ## The bridge on the real BlueZ, in a virtual machine (QEMU): minutes
 	$(BIN)/python -m tests.radio
 
 bench: install  ## The headline numbers

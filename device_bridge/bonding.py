@@ -5,30 +5,22 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from bleak import BleakClient
-from bleak.exc import BleakDBusError, BleakGATTProtocolError
+from bleak.exc import BleakGATTProtocolError
 from bleak.exc import BleakGATTProtocolErrorCode as Code
-
-from device_bridge.errors import LostBond
 
 T = TypeVar("T")
 PAIR_WITHIN = 20.0
-REFUSED_KEYS = (
-    "AuthenticationFailed",
-    "AuthenticationRejected",
-    "AuthenticationCanceled",
-)
 WANTS_BOND = (Code.INSUFFICIENT_AUTHENTICATION, Code.INSUFFICIENT_ENCRYPTION)
 
 
-async def bond(client: BleakClient) -> None:
-    """Make or use a bond; raises LostBond, never renews one silently."""
-    try:
-        async with asyncio.timeout(PAIR_WITHIN):
-            await client.pair()
-    except BleakDBusError as error:
-        if any(name in error.dbus_error for name in REFUSED_KEYS):
-            raise LostBond(client.address) from error
-        raise
+async def bond(client: BleakClient, *, secure: bool) -> None:
+    """Make or use a bond; raises LostBond, never renews one silently.
+
+    `secure`: only by LE Secure Connections. Nobody may listen to doses; a cuff that
+    knows nothing better than legacy pairing is read all the same.
+    """
+    async with asyncio.timeout(PAIR_WITHIN):
+        await client.pair(secure=secure)
 
 
 async def bonded(client: BleakClient, ask: Callable[[], Awaitable[T]]) -> T:
@@ -38,5 +30,5 @@ async def bonded(client: BleakClient, ask: Callable[[], Awaitable[T]]) -> T:
     except BleakGATTProtocolError as error:
         if error.code not in WANTS_BOND:
             raise
-    await bond(client)
+    await bond(client, secure=False)
     return await ask()

@@ -2,23 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    suppress,
-)
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal
 
 import httpx
-from bleak import BleakScanner
-from bleak.backends.client import BaseBleakClient
-from bleak.backends.scanner import BaseBleakScanner
-from bleak.exc import BleakError
 
 from device_bridge import spool, unchecked
 from device_bridge.backend import Backend, read_domain_clock
@@ -27,15 +17,11 @@ from device_bridge.errors import (
     BackendRefused,
     BackendUnavailable,
     BadSettings,
-    LostRadio,
     QueueUnavailable,
 )
-from device_bridge.links import Links
-from device_bridge.radio.adapter import open_radio
-from device_bridge.radio.bluez import system_bluetooth
-from device_bridge.radio.client import client_on
 from device_bridge.radio.keys import BondStore
-from device_bridge.radio.scanner import scanner_on
+from device_bridge.radio.stack import Stack, own_radio
+from device_bridge.radios import Radios
 from device_bridge.settings import Settings, read_token, write_token
 from device_bridge.spool import Spool
 from device_bridge.surroundings import Registry, SampleBuffer, Slots, Surroundings
@@ -43,7 +29,6 @@ from device_bridge.upload import Uploader
 
 log = logging.getLogger(__name__)
 
-RADIO_PAUSE = 1.0
 DISK_PAUSE = 5.0
 CLOCK_EVERY, CLOCK_RETRY = 20.0, 1.0
 DEVICES_EVERY = 30.0
@@ -52,39 +37,12 @@ ROTATE_BEFORE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
-    """bleak's backends for a radio; None for the system's own. `lost`: it has gone."""
-
-    client: type[BaseBleakClient] | None = None
-    scanner: type[BaseBleakScanner] | None = None
-    mode: Literal["active", "passive"] = "active"
-    lost: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@asynccontextmanager
-async def bluetooth(hci: str, bonds: BondStore) -> AsyncGenerator[Stack]:
-    """Yield the stack to use; raises LostRadio if it cannot be opened.
-
-    Raises BleakError where the system has no Bluetooth.
-    """
-    if not hci:
-        async with system_bluetooth() as lost:
-            yield Stack(lost=lost)
-        return
-    radio = await open_radio(hci, bonds)
-    try:
-        yield Stack(client_on(radio), scanner_on(radio), "passive", radio.lost)
-    finally:
-        await radio.close()
-
-
-@dataclass(frozen=True, slots=True)
 class Machine:
     """What the bridge runs on. `now` may be wrong, and is read once."""
 
     now: Callable[[], datetime] = real_now
     since_boot: Callable[[], timedelta] = since_boot
-    radio: Callable[[str, BondStore], AbstractAsyncContextManager[Stack]] = bluetooth
+    radio: Callable[[str, BondStore], AbstractAsyncContextManager[Stack]] = own_radio
     http: httpx.AsyncBaseTransport | None = None
 
 
@@ -123,33 +81,11 @@ async def run(settings: Settings, machine: Machine = THIS_MACHINE) -> None:
             group.create_task(_keep_clock(spooled, backend, clock))
             group.create_task(_keep_registry(registry))
             group.create_task(_keep_token(settings, backend, clock))
-            for hci in settings.hci.split() or [""]:
-                radio = partial(machine.radio, hci, bonds)
-                group.create_task(_keep_radio(radio, around))
-
-
-async def _keep_radio(
-    radio: Callable[[], AbstractAsyncContextManager[Stack]], around: Surroundings
-) -> None:
-    while True:
-        try:
-            async with radio() as stack:
-                log.info("radio on")
-                await _scan(stack, around)
-        except (LostRadio, BleakError) as error:
-            log.warning("radio off", extra={"why": str(error)})
-        await asyncio.sleep(RADIO_PAUSE)
-
-
-async def _scan(stack: Stack, around: Surroundings) -> None:
-    links = Links(around, stack.client)
-    try:
-        async with BleakScanner(
-            links.heard, scanning_mode=stack.mode, backend=stack.scanner
-        ):
-            await stack.lost.wait()
-    finally:
-        await links.close()
+            radios = Radios(around, settings.max_links)
+            for hci in settings.hci.split():
+                group.create_task(radios.keep(partial(machine.radio, hci, bonds)))
+            if not settings.hci:
+                group.create_task(radios.keep_system())
 
 
 async def _until_readable(spooled: Spool) -> None:

@@ -32,25 +32,33 @@ class LostPeripheral(BridgeError):
 class LostBond(BridgeError):
     """The peripheral no longer accepts our keys: a person has to pair it again."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(f"{address}: bond lost, pair again at the device")
+    def __init__(
+        self, address: str, why: str = "bond lost, pair again at the device"
+    ) -> None:
+        super().__init__(f"{address}: {why}")
         self.address = address
+        self.why = why
 
 
 class NoBond(LostBond):
     """The peripheral paired and made no bond that lasts, so it would ask each time."""
 
     def __init__(self, address: str) -> None:
-        BridgeError.__init__(self, f"{address}: paired without a bond that lasts")
-        self.address = address
+        super().__init__(address, "paired without a bond that lasts")
 
 
 class WeakPairing(LostBond):
     """The peripheral offers legacy pairing alone: whoever listens gets the keys."""
 
     def __init__(self, address: str) -> None:
-        BridgeError.__init__(self, f"{address}: offers no LE Secure Connections")
-        self.address = address
+        super().__init__(address, "offers no LE Secure Connections")
+
+
+class UnseenBond(LostBond):
+    """How the bond was made cannot be found out: no doses are read on trust."""
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(address, f"cannot see how it was paired: {why}")
 
 
 class RefusedRequest(BridgeError):

@@ -3,54 +3,54 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from typing import Any
 
 from bleak import BleakClient
-from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
 from bleak.exc import BleakError
 
 from device_bridge.backend import RegisteredDevice
 from device_bridge.bonding import bond
-from device_bridge.errors import LostPeripheral, UnknownPeripheral
+from device_bridge.errors import (
+    LostBond,
+    LostPeripheral,
+    QueueUnavailable,
+    UnknownPeripheral,
+)
+from device_bridge.events import Kind
 from device_bridge.gatt.uuids import MAKER, MODEL, SERIAL
 from device_bridge.profiles import Profile
+from device_bridge.radio.stack import Stack
 from device_bridge.record_link import RecordLink
 from device_bridge.sample_link import SampleLink
 from device_bridge.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
-CONNECT_WITHIN = 10.0
+CONNECT_WITHIN = 20.0  # and all services are known
 SET_UP_WITHIN = 40.0  # connecting, encrypting, discovering
 HANG_UP_WITHIN = 10.0
 
 
 async def serve(
-    found: BLEDevice,
-    profile: Profile,
-    around: Surroundings,
-    backend: type[BaseBleakClient] | None,
-    connecting: AbstractAsyncContextManager[None],
+    found: BLEDevice, profile: Profile, around: Surroundings, stack: Stack
 ) -> None:
     """Hold a link to a peripheral until it ends or its slot is wanted.
 
-    `backend` is bleak's, for the radio in use; None is the system's own. `connecting`
-    is held until there is a connection: a radio makes one at a time.
-
     Raises LostPeripheral when the link fails, UnknownPeripheral when the backend does
-    not list the device, LostBond when it no longer accepts our keys.
+    not list the device, LostBond when it no longer accepts our keys, or has none that
+    doses may be read by: technicians hear of that too.
     """
     ended = asyncio.Event()
     client = BleakClient(
         found,
         disconnected_callback=lambda _: ended.set(),
         timeout=CONNECT_WITHIN,
-        backend=backend,
+        backend=stack.client,
     )
     try:
-        async with connecting, asyncio.timeout(SET_UP_WITHIN):
+        async with stack.connecting, asyncio.timeout(SET_UP_WITHIN):
             await client.connect()
         try:
             await _until(ended, _work(client, profile, around), client.address)
@@ -58,10 +58,21 @@ async def serve(
             with suppress(TimeoutError):  # it ends by itself when it is not kept up
                 async with asyncio.timeout(HANG_UP_WITHIN):
                     await client.disconnect()
+    except LostBond as error:
+        await _report(error, around)
+        raise
     except BleakError as error:
         raise LostPeripheral(found.address, str(error)) from error
     except TimeoutError as error:
         raise LostPeripheral(found.address, "no answer in time") from error
+
+
+async def _report(error: LostBond, around: Surroundings) -> None:
+    """Tell the backend of a bond that a person has to see to."""
+    device = await around.device_at(error.address)
+    if device is not None:
+        with suppress(QueueUnavailable):
+            await around.report(device, Kind.FAULT, {"why": error.why})
 
 
 async def _until(
@@ -85,7 +96,7 @@ async def _work(client: BleakClient, profile: Profile, around: Surroundings) -> 
     device = await _identify(client, around)
     try:
         if profile.stores_records:
-            await bond(client)
+            await bond(client, secure=True)
             await RecordLink(client, profile, device, around).run()
         else:
             await SampleLink(client, device, around).run()
@@ -102,5 +113,6 @@ async def _identify(client: BleakClient, around: Surroundings) -> RegisteredDevi
     device = await around.registry.find(maker, model, serial)
     if device is None:
         raise UnknownPeripheral(client.address, serial)
+    await around.note_address(device.device_id, client.address)
     log.info("connected", extra={"device": device.device_id})
     return device

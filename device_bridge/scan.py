@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from device_bridge.bridge import bluetooth
 from device_bridge.gatt.uuids import GENERIC_HEALTH_SENSOR
 from device_bridge.profiles import profile_for
+from device_bridge.radio.bluez import system_radios
 from device_bridge.radio.keys import BondStore
+from device_bridge.radio.stack import Stack, own_radio
 from device_bridge.settings import Settings
 
 HINT_OCTETS, HINT_FORMAT = 6, 1
@@ -86,15 +87,22 @@ async def _listen(
     heard: Callable[[BLEDevice, AdvertisementData], None],
     show: Callable[[], None],
 ) -> None:
+    async with AsyncExitStack() as opened:
+        for stack in await _radios(settings, opened):
+            await opened.enter_async_context(stack.listen(heard))
+        until = asyncio.get_running_loop().time() + seconds
+        while (rest := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(EVERY, rest))
+            show()
+
+
+async def _radios(settings: Settings, opened: AsyncExitStack) -> list[Stack]:
+    """Return the radios to listen with; raises LostRadio."""
+    if not settings.hci:
+        return await opened.enter_async_context(system_radios())
     bonds = BondStore(settings.spool / "bonds.sqlite")
-    try:
-        async with (
-            bluetooth(settings.hci, bonds) as stack,
-            BleakScanner(heard, scanning_mode=stack.mode, backend=stack.scanner),
-        ):
-            until = asyncio.get_running_loop().time() + seconds
-            while (rest := until - asyncio.get_running_loop().time()) > 0:
-                await asyncio.sleep(min(EVERY, rest))
-                show()
-    finally:
-        bonds.close()
+    opened.callback(bonds.close)
+    return [
+        await opened.enter_async_context(own_radio(hci, bonds))
+        for hci in settings.hci.split()
+    ]

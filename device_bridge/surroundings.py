@@ -30,6 +30,10 @@ BEAT_DOMAIN_S = 120.0  # how old, in domain time, the last sign of life may grow
 SHORTEST_BEAT, LONGEST_BEAT = 1.0, 15.0  # ... within these real seconds
 
 
+def _address_key(address: str) -> str:
+    return f"address {address}"
+
+
 def seconds_between_beats(speed: float) -> float:
     """Return real seconds from one sign of life of a linked device to the next."""
     return min(LONGEST_BEAT, max(SHORTEST_BEAT, BEAT_DOMAIN_S / speed))
@@ -121,9 +125,12 @@ class SampleBuffer:
 
 
 class Slots:
-    """Links a controller can hold. `contested` while somebody waits for one."""
+    """Links a controller can hold, `free` of them now; `contested` while one is
+    waited for.
+    """
 
     def __init__(self, count: int) -> None:
+        self.free = count
         self._free = asyncio.Semaphore(count)
         self._waiting = 0
 
@@ -135,16 +142,18 @@ class Slots:
         self._waiting += 1
         try:
             await self._free.acquire()
+            self.free -= 1
         finally:
             self._waiting -= 1
 
     async def __aexit__(self, *_: object) -> None:
+        self.free += 1
         self._free.release()
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """One of each, shared by all links."""
+    """One of each, shared by all links; slots are those of one radio."""
 
     clock: Clock
     spool: Spool
@@ -154,6 +163,23 @@ class Surroundings:
     slots: Slots
     samples: SampleBuffer
     signals: dict[str, int] = field(default_factory=dict[str, int])
+    at: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def note_address(self, device_id: str, address: str) -> None:
+        """Note where a device was found: one that lost its keys says no more than that.
+
+        `at` holds what was noted since the start.
+        """
+        if self.at.get(address) != device_id:
+            self.at[address] = device_id
+            with suppress(QueueUnavailable):
+                await self.spool.run(spool.remember, _address_key(address), device_id)
+
+    async def device_at(self, address: str) -> str | None:
+        """Return the id of the device that was last found at an address."""
+        with suppress(QueueUnavailable):
+            return await self.spool.run(spool.recall, _address_key(address))
+        return None
 
     async def note_link(
         self, device_id: str, address: str, clock: dict[str, object]

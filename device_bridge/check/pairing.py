@@ -4,7 +4,13 @@ from bleak.exc import BleakError
 
 from device_bridge.check.box import Box
 from device_bridge.check.requirement import Broken, Requirement, Untested, want
-from device_bridge.errors import BridgeError, LostBond, NoBond
+from device_bridge.errors import (
+    BridgeError,
+    LostBond,
+    NoBond,
+    UnseenBond,
+    WeakPairing,
+)
 from device_bridge.gatt.control import decode_features
 from device_bridge.gatt.uuids import HEALTH_FEATURES
 from device_bridge.radio.secure import legacy_pairing
@@ -27,7 +33,11 @@ async def _refuses_legacy_pairing(box: Box) -> None:
 
 async def _pairs(box: Box) -> None:
     try:
-        await box.client.pair()
+        await box.client.pair(secure=True)
+    except UnseenBond:
+        pass  # it paired; the system does not tell us how
+    except (NoBond, WeakPairing) as error:
+        raise Broken(f"it {error.why}") from error
     except LostBond as error:
         raise Broken("it refuses to pair") from error
     except (BleakError, BridgeError) as error:

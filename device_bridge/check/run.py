@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
@@ -31,10 +30,11 @@ from device_bridge.check.requirement import (
 from device_bridge.check.transfer import TRANSFER
 from device_bridge.errors import BridgeError, LostPeripheral, MalformedRecord
 from device_bridge.radio.adapter import Radio, open_radio
-from device_bridge.radio.bluez import system_bluetooth
+from device_bridge.radio.bluez import system_radios
 from device_bridge.radio.client import client_on
 from device_bridge.radio.keys import BondStore
 from device_bridge.radio.scanner import scanner_on
+from device_bridge.radio.stack import Stack
 
 LINKS: tuple[tuple[Requirement, ...], ...] = (
     LEGACY,
@@ -152,8 +152,8 @@ async def found(
     The bonds made here are forgotten here: the device meets a central it does not know.
     """
     if not hci:
-        async with system_bluetooth():
-            box = await _heard(name, None, within, changes=changes)
+        async with system_radios() as stacks:
+            box = await _heard(name, stacks[0], None, within, changes=changes)
             yield box
             if box.fresh:
                 await box.forget()
@@ -161,15 +161,16 @@ async def found(
     with TemporaryDirectory() as folder:
         bonds = BondStore(Path(folder) / "bonds.sqlite")
         radio = await open_radio(hci, bonds)
+        stack = Stack(client_on(radio), scanner_on(radio), "passive", radio.lost)
         try:
-            yield await _heard(name, radio, within, changes=changes)
+            yield await _heard(name, stack, radio, within, changes=changes)
         finally:
             await radio.close()
             bonds.close()
 
 
 async def _heard(
-    name: str, radio: Radio | None, within: float, *, changes: bool
+    name: str, stack: Stack, radio: Radio | None, within: float, *, changes: bool
 ) -> Box:
     heard: asyncio.Queue[tuple[BLEDevice, AdvertisementData]] = asyncio.Queue()
 
@@ -180,25 +181,13 @@ async def _heard(
         ):
             heard.put_nowait((device, advertised))
 
-    scanner = None if radio is None else scanner_on(radio)
-    mode = "active" if radio is None else "passive"
     try:
-        async with (
-            BleakScanner(hear, scanning_mode=mode, backend=scanner),
-            asyncio.timeout(within),
-        ):
+        async with stack.listen(hear), asyncio.timeout(within):
             device, advertised = await heard.get()
     except TimeoutError:
         raise LostPeripheral(name, f"not heard within {within:g} s") from None
-    client = None if radio is None else client_on(radio)
-    fresh = radio is not None or _unknown(device)
-    return Box(device, advertised, client, radio, changes, fresh=fresh)
-
-
-def _unknown(device: BLEDevice) -> bool:
-    """Return whether the system has no bond with a device."""
-    details: Any = device.details
-    return not details["props"].get("Paired")
+    fresh = radio is not None or not stack.knows(advertised)
+    return Box(device, advertised, stack.client, radio, changes, fresh=fresh)
 
 
 async def check(name: str, hci: str, *, changes: bool, as_json: bool) -> int:

@@ -10,6 +10,7 @@ from typing import cast
 
 from bumble import hci, ll
 from bumble.controller import Connection, Controller
+from bumble.core import PhysicalTransport
 from bumble.link import LocalLink
 from bumble.transport.common import PacketParser
 
@@ -144,22 +145,30 @@ class Air(LocalLink):
 
     def __init__(self) -> None:
         super().__init__()
-        self._by_address: dict[hci.Address, Controller] = {}
+        # The adapters of one bridge share its address, so that they share its bonds.
+        self._by_address: dict[hci.Address, list[Controller]] = {}
 
     def on_address_changed(self, controller: Controller) -> None:
-        known = [a for a, c in self._by_address.items() if c is controller]
-        for address in known:
-            del self._by_address[address]
-        self._by_address[controller.random_address] = controller
+        self._forget(controller)
+        self._by_address.setdefault(controller.random_address, []).append(controller)
 
     def remove_controller(self, controller: Controller) -> None:
         super().remove_controller(controller)
-        known = [a for a, c in self._by_address.items() if c is controller]
-        for address in known:
-            del self._by_address[address]
+        self._forget(controller)
 
-    def find_le_controller(self, address: hci.Address) -> Controller | None:
-        return self._by_address.get(address)
+    def _forget(self, controller: Controller) -> None:
+        for address, those in list(self._by_address.items()):
+            those[:] = [one for one in those if one is not controller]
+            if not those:
+                del self._by_address[address]
+
+    def find_le_controller(
+        self, address: hci.Address, sender: hci.Address | None = None
+    ) -> Controller | None:
+        """Return who has an address: of several, the one the sender is linked to."""
+        those = self._by_address.get(address, [])
+        linked = (one for one in those if sender in one.le_connections)
+        return next(linked, those[0] if those else None)
 
     def reaches(self, address: hci.Address) -> bool:
         """Return whether somebody has that address."""
@@ -167,9 +176,22 @@ class Air(LocalLink):
 
     def call(self, address: hci.Address) -> None:
         """Let an advertiser advertise now, because somebody waits to connect to it."""
-        found = self._by_address.get(address)
+        found = self.find_le_controller(address)
         if found is not None:
             found.le_legacy_advertiser.send_advertising_data()
+
+    def send_acl_data(
+        self,
+        sender_controller: Controller,
+        destination_address: hci.Address,
+        transport: PhysicalTransport,
+        data: bytes,
+    ) -> None:
+        sender = sender_controller.random_address
+        found = self.find_le_controller(destination_address, sender)
+        if found is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(found.on_link_acl_data, sender, transport, data)
 
     def send_ll_control_pdu(
         self,
@@ -178,15 +200,17 @@ class Air(LocalLink):
         packet: ll.ControlPdu,
     ) -> None:
         # The receiver may have been unplugged meanwhile; then nobody hears.
-        if self.reaches(receiver_address):
-            super().send_ll_control_pdu(sender_address, receiver_address, packet)
+        found = self.find_le_controller(receiver_address, sender_address)
+        if found is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(found.on_ll_control_pdu, sender_address, packet)
 
     def send_advertising_pdu(
         self, sender_controller: Controller, packet: ll.AdvertisingPdu
     ) -> None:
         loop = asyncio.get_running_loop()
         if isinstance(packet, ll.ConnectInd):
-            target = self._by_address.get(packet.advertiser_address)
+            target = self.find_le_controller(packet.advertiser_address)
             if target is not None:
                 loop.call_soon(target.on_ll_advertising_pdu, packet)
             return
@@ -216,6 +240,11 @@ class _Door(asyncio.Protocol):
         """Write one packet of the controller to the host."""
         if self._transport is not None:
             self._transport.write(packet)
+
+    def pull(self) -> None:
+        """End the connection, as if somebody pulled the adapter out."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._parser is not None:

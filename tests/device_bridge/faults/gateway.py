@@ -19,6 +19,7 @@ from device_bridge.radio.adapter import power_on
 from device_bridge.radio.client import client_on
 from device_bridge.radio.keys import BondStore
 from device_bridge.radio.scanner import scanner_on
+from device_bridge.radio.stack import Stack
 from device_bridge.settings import Settings
 from device_bridge.virtual.air import VirtualController
 from tests.device_bridge.fake_backend import TOKEN, FakeBackend
@@ -147,14 +148,12 @@ class Gateway:
         self._away_until = self._loop.time() + seconds
 
     @asynccontextmanager
-    async def _radio(self, _hci: str, bonds: BondStore) -> AsyncGenerator[bridge.Stack]:
+    async def _radio(self, _hci: str, bonds: BondStore) -> AsyncGenerator[Stack]:
         self._plug = plug = Plug(self._air)
         transport = Transport(cast("Any", plug), cast("Any", plug))
         radio = await power_on("in process", transport, bonds)
         try:
-            yield bridge.Stack(
-                client_on(radio), scanner_on(radio), "passive", radio.lost
-            )
+            yield Stack(client_on(radio), scanner_on(radio), "passive", radio.lost)
         finally:
             await radio.close()
 
