@@ -15,8 +15,6 @@ from device_bridge.backend import RegisteredDevice
 from device_bridge.bonding import bonded
 from device_bridge.calendar_clock import read_calendar
 from device_bridge.errors import LostPeripheral, MalformedRecord
-from device_bridge.events import Kind
-from device_bridge.gatt.battery import decode_battery
 from device_bridge.gatt.uuids import (
     BATTERY_LEVEL,
     GLUCOSE_MEASUREMENT,
@@ -87,7 +85,7 @@ class SampleLink:
         alive = BATTERY_LEVEL if BATTERY_LEVEL in offered else SERIAL
         value = bytes(await self._client.read_gatt_char(alive))
         if alive == BATTERY_LEVEL:
-            await self._note_battery(value)
+            await around.note_battery(self._id, value)
         # It speaks for no record of a dose: it is there.
         if checked:
             told = Heard(epoch=0, sequence=0, at=asked)
@@ -101,19 +99,6 @@ class SampleLink:
                     await self._intake.noticed.wait()
             except TimeoutError:
                 return
-
-    async def _note_battery(self, value: bytes) -> None:
-        """Report a charge that is not the one reported last."""
-        try:
-            percent = decode_battery(value)
-        except MalformedRecord as error:
-            log.warning("battery unreadable", extra={"why": error.why})
-            return
-        key = f"battery {self._id}"
-        if percent == await self._around.spool.run(spool.recall, key):
-            return
-        await self._around.report(self._id, Kind.BATTERY, {"percent": percent})
-        await self._around.spool.run(spool.remember, key, percent)
 
     def _on_value(
         self,

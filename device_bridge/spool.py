@@ -35,7 +35,8 @@ class RawRecord:
 
     `canonical` is the message free of what may change between two readings; `offset_s`
     and `uncertainty_s` are those of the device's clock when the record was heard;
-    `unchecked` is the boot in which that was, while our own clock may be wrong.
+    `unchecked` is the boot in which that was, while our own clock may be wrong. `store`
+    is the one that the record names, if it does.
     """
 
     number: int
@@ -46,6 +47,7 @@ class RawRecord:
     offset_s: float | None
     uncertainty_s: float
     unchecked: str | None = None
+    store: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +275,20 @@ def last_committed(db: sqlite3.Connection, device_id: str) -> tuple[int, str] | 
     if known is None or known["generation"] != progress.generation(db, device_id):
         return None
     return known["number"], known["hash"]
+
+
+def know_store(db: sqlite3.Connection, device_id: str, store: int) -> None:
+    """Remember which store the records of a device's present generation are of."""
+    known = {"generation": progress.generation(db, device_id), "store": store}
+    remember(db, f"store {device_id}", known)
+
+
+def known_store(db: sqlite3.Connection, device_id: str) -> int | None:
+    """Return the store of a device's present generation, None if it named none yet."""
+    known = recall(db, f"store {device_id}")
+    if known is None or known["generation"] != progress.generation(db, device_id):
+        return None
+    return known["store"]
 
 
 def hold(
