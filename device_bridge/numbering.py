@@ -23,6 +23,7 @@ from device_bridge.surroundings import Surroundings
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
+HIGHEST = 2**32 - 1
 NOT_KNOWN = (
     ResponseCode.OPERATOR_NOT_SUPPORTED,
     ResponseCode.OPERAND_NOT_SUPPORTED,
@@ -68,6 +69,7 @@ class Numbering:
             self._id, (epoch, through), "reset"
         )
         self._around.uploader.forget_heard(self._id)
+        await run(spool.keep_unread, self._id, 0, HIGHEST)
         await run(progress.open_generation, self._id, opened)
         self._store = None
         log.warning("numbering began anew", extra={"device": self._id, "epoch": opened})

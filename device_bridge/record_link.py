@@ -29,6 +29,7 @@ from device_bridge.profiles import Profile
 from device_bridge.record_reader import RecordReader
 from device_bridge.spool import RawRecord
 from device_bridge.surroundings import Surroundings, seconds_between_beats
+from device_bridge.unchecked import READ_AGAIN_WITHIN
 from device_bridge.upload import Heard
 
 log = logging.getLogger(__name__)
@@ -155,11 +156,17 @@ class RecordLink:
                 if not self._fetched or await self._clock.ran_on_since(reading):
                     return
                 if attempt < ATTEMPTS - 1:
-                    await around.spool.run(spool.unread, self._id, self._fetched)
+                    await self._unread()
             await self._clock.report("unsteady")
         finally:
             around.uploader.receiving.discard(self._id)
             around.uploader.wake()
+
+    async def _unread(self) -> None:
+        """Have the device asked again for what was just fetched."""
+        until = self._around.clock.real.timestamp() + READ_AGAIN_WITHIN
+        what = (self._id, self._fetched, self._profile.canonical)
+        await self._around.spool.run(spool.unread, *what, until)
 
     async def _keep_stored(self, records: Sequence[tuple[int, bytes]]) -> bool:
         """Return whether they are on disk.
