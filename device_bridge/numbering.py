@@ -5,6 +5,7 @@ that; of others the numbers show it, as long as they have not grown as far again
 """
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
@@ -50,7 +51,7 @@ class Numbering:
 
     async def recall(self) -> None:
         """Learn which store is known."""
-        self._store = await self._around.spool.run(spool.known_store, self._id)
+        self._store = await self._around.spool.run(known_store, self._id)
 
     async def check(self) -> None:
         """Open a new generation if the device numbers anew after a reset."""
@@ -85,7 +86,7 @@ class Numbering:
                 continue
             if self._store is None:
                 self._store = record.store
-                await self._around.spool.run(spool.know_store, self._id, record.store)
+                await self._around.spool.run(know_store, self._id, record.store)
             elif record.store != self._store:
                 return index
         return len(records)
@@ -189,3 +190,17 @@ class Numbering:
             if found or reply.nothing:
                 return next(iter(found), None)
         raise LostPeripheral(self._reader.address, "a record was sent in vain")
+
+
+def know_store(db: sqlite3.Connection, device_id: str, store: int) -> None:
+    """Remember which store the records of a device's present generation are of."""
+    known = {"generation": progress.generation(db, device_id), "store": store}
+    spool.remember(db, f"store {device_id}", known)
+
+
+def known_store(db: sqlite3.Connection, device_id: str) -> int | None:
+    """Return the store of a device's present generation, None if it named none yet."""
+    known = spool.recall(db, f"store {device_id}")
+    if known is None or known["generation"] != progress.generation(db, device_id):
+        return None
+    return known["store"]

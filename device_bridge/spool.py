@@ -306,20 +306,6 @@ def last_committed(db: sqlite3.Connection, device_id: str) -> tuple[int, str] | 
     return known["number"], known["hash"]
 
 
-def know_store(db: sqlite3.Connection, device_id: str, store: int) -> None:
-    """Remember which store the records of a device's present generation are of."""
-    known = {"generation": progress.generation(db, device_id), "store": store}
-    remember(db, f"store {device_id}", known)
-
-
-def known_store(db: sqlite3.Connection, device_id: str) -> int | None:
-    """Return the store of a device's present generation, None if it named none yet."""
-    known = recall(db, f"store {device_id}")
-    if known is None or known["generation"] != progress.generation(db, device_id):
-        return None
-    return known["store"]
-
-
 def hold(
     db: sqlite3.Connection, refused: Iterable[tuple[int, str | None]], until: float
 ) -> None:

@@ -288,22 +288,6 @@ def test_the_error_of_an_earlier_boot_is_unknown_so_its_records_are_read_again(
     assert [r.offset_s for r in spool.pick(db, 10, 0.0)] == [10.0, 10.0]
 
 
-def test_what_is_read_again_is_dated_anew_or_goes_without_a_time(
-    db: sqlite3.Connection,
-) -> None:
-    marked = [replace(a_record(n), message=b"now", offset_s=1.0) for n in (1, 2)]
-    spool.append(db, "d", PROFILE, marked)
-    spool.unread(db, "d", (1, 2), lambda _: b"then", 1e12)
-    assert spool.pick(db, 10, 0.0) == []
-    assert progress.hole_above(db, "d", 0) is None
-    assert progress.received_through(db, "d") == 0
-    spool.append(db, "d", PROFILE, [replace(marked[0], message=b"old", offset_s=5.0)])
-    assert not spool.keep_unread(db, "d", 1, 1)
-    assert spool.keep_unread(db, "d", 2, 2)
-    told = [(r.message, r.offset_s) for r in spool.pick(db, 10, 0.0)]
-    assert told == [(b"old", 5.0), (b"then", None)]
-
-
 def test_events_and_vitals_of_this_boot_are_shifted_and_those_of_another_are_undated(
     db: sqlite3.Connection,
 ) -> None:
