@@ -41,6 +41,7 @@ FAULTS = (
     *("device_specific_alert", "general_fault"),
 )
 BATTERY = "battery_low"
+Kept = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,35 +97,34 @@ class Sessions:
         self, start: SessionStart, status: SensorStatus, at: datetime
     ) -> Session | None:
         """Return the session that the sensor's count of minutes shows to be present."""
-        known, face = await self._recalled(), face_of(start.start)
-        name = None if face is None else f"{face:%Y%m%d%H%M%S}"
+        run, face = self._around.spool.run, face_of(start.start)
+        shown = "" if face is None else f"{face:%Y%m%d%H%M%S}"
+        kept: Kept | None = await run(spool.recall, self._key)
+        known = kept and Session(kept["name"], datetime.fromisoformat(kept["begun"]))
         if STOPPED in status.status:
             # Its count stands still, and says nothing any more.
-            if known is not None and known.name == name:
-                return known
-            begun = _stated(start)
+            same, begun = kept is not None and kept["shown"] == shown, _stated(start)
         else:
             minutes = timedelta(minutes=int(status.time_offset.value or 0))
             counted = at - minutes - HALF_A_MINUTE
-            if known is not None and _near(known.begun, counted):
-                return known
+            same = known is not None and _near(known.begun, counted)
             begun = _agreed(_stated(start), counted)
-        if begun is None:
+        if same and known is not None:
+            session = known
+        elif begun is None:
             return None
-        return await self._keep(name or f"counted {begun:%Y%m%d%H%M%S}", begun)
+        else:
+            session = Session(shown or f"counted {begun:%Y%m%d%H%M%S}", begun)
+        await self._keep(kept, session, shown)
+        return session
 
-    async def _recalled(self) -> Session | None:
-        run = self._around.spool.run
-        known: dict[str, str] | None = await run(spool.recall, self._key)
-        if known is None:
-            return None
-        return Session(known["name"], datetime.fromisoformat(known["begun"]))
-
-    async def _keep(self, name: str, begun: datetime) -> Session:
-        known = {"name": name, "begun": begun.isoformat()}
-        await self._around.spool.run(spool.remember, self._key, known)
-        log.info("sensor session", extra={"device": self._id, "begun": known["begun"]})
-        return Session(name, begun)
+    async def _keep(self, kept: Kept | None, session: Session, shown: str) -> None:
+        """Remember a session, and what start it shows: that may be written again."""
+        begun = session.begun.isoformat()
+        present = {"name": session.name, "begun": begun, "shown": shown}
+        if present != kept:
+            await self._around.spool.run(spool.remember, self._key, present)
+            log.info("sensor session", extra={"device": self._id, "begun": begun})
 
     @property
     def _key(self) -> str:

@@ -191,21 +191,29 @@ def test_what_the_sensor_says_of_itself_is_told_when_it_changes(tmp_path: Path) 
     play(sensor, tmp_path, story)
 
 
+@pytest.mark.parametrize("start", ["written", "none", "written again"])
 def test_a_stopped_session_keeps_its_start_though_its_count_stands(
-    tmp_path: Path,
+    tmp_path: Path, start: str
 ) -> None:
     sensor = FakeCgm()
+    if start == "none":
+        sensor.written = None
     fill(sensor, (5,))
 
     async def story(bench: Bench) -> None:
         async with bench.linked():
             await until(lambda: len(bench.samples) == 1)
+        if start == "written again":
+            sensor.written = sensor.began + 60 * MINUTE
+            bench.backend.heard.clear()
+            async with bench.linked():
+                await until(lambda: bench.backend.heard)
         sensor.status, sensor.stands_at = STOPPED, 20
         fill(sensor, (10,))
         sensor.measures(15, status=STOPPED)
         async with bench.linked():
             await until(lambda: len(bench.samples) == 2 and bench.refused)
-        assert abs(max(bench.starts) - sensor.began - 10 * MINUTE) < SOON
+        assert abs(max(bench.starts) - sensor.began - 10 * MINUTE) < WITHIN
         assert [refused["why"] for refused in bench.refused] == ["session_stopped"]
         assert events(bench, "fault") == [{"why": "session_stopped"}]
 
