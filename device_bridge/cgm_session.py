@@ -100,7 +100,9 @@ class Sessions:
         run, face = self._around.spool.run, face_of(start.start)
         shown = "" if face is None else f"{face:%Y%m%d%H%M%S}"
         kept: Kept | None = await run(spool.recall, self._key)
-        known = kept and Session(kept["name"], datetime.fromisoformat(kept["begun"]))
+        known = None
+        if kept is not None:
+            known = Session(kept["name"], datetime.fromisoformat(kept["begun"]))
         if STOPPED in status.status:
             # Its count stands still, and says nothing any more.
             same, begun = kept is not None and kept["shown"] == shown, _stated(start)
