@@ -155,9 +155,11 @@ class Backfill:
             raise LostPeripheral(self._reader.address, "records were sent in vain")
 
     async def _report_gap(self, low: int, high: int, why: Mapping[str, object]) -> None:
+        run = self._around.spool.run
+        if await run(spool.keep_unread, self._id, low, high):
+            return  # some are here, and only to be dated better
         detail: dict[str, object] = {"from": low, "to": high, **why}
         await self._around.report(self._id, Kind.GAP, detail)
-        run = self._around.spool.run
         await run(progress.add_run, self._id, low, high)
         await run(spool.add_up, gaps_key(self._id), high - low + 1)
         log.warning("gap", extra={"device": self._id} | detail)

@@ -7,11 +7,12 @@ device told is lost without a trace.
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from device_bridge import spool
-from device_bridge.calendar_clock import CalendarReading
+from device_bridge.calendar_clock import AHEAD, CalendarReading
+from device_bridge.cgm_session import Session
 from device_bridge.errors import MalformedRecord
 from device_bridge.events import Item, Kind, plain_event
 from device_bridge.measurement import Measurement
@@ -25,10 +26,14 @@ MOST_REPORTS = 20  # of values told on one link; it may go on and on
 
 
 class Intake:
-    """Judges the values of one device on one link. `calendar` is read by the link."""
+    """Judges the values of one device on one link.
+
+    `calendar` and `session` are read by the link.
+    """
 
     def __init__(self, device_id: str, around: Surroundings) -> None:
         self.calendar: CalendarReading | None = None
+        self.session: Session | None = None
         self.noticed = asyncio.Event()
         self._id = device_id
         self._around = around
@@ -93,6 +98,8 @@ class Intake:
         """Return when something was measured, or why that is nobody's or undated."""
         if (stranger := self._stranger(taken.user)) is not None:
             return stranger
+        if taken.minutes is not None:
+            return self._time_in_session(taken.minutes)
         if taken.face is None:
             undated = "from storage, without a time"
             return undated if taken.is_stored else self._around.clock.now
@@ -100,6 +107,13 @@ class Intake:
             return "stamped by a calendar that cannot be read"
         at = self.calendar.true_time(taken.face, self._around.clock)
         return "stamped in the future: the calendar was set" if at is None else at
+
+    def _time_in_session(self, minutes: int) -> datetime | str:
+        if self.session is None:
+            return "of a session whose beginning is not known"
+        at = self.session.begun + timedelta(minutes=minutes)
+        ahead = at - self._around.clock.now > AHEAD
+        return "of a minute that is still to come" if ahead else at
 
     def _stranger(self, user: int | str | None) -> str | None:
         """Return whose value it is, where it is not the patient's.
@@ -121,7 +135,7 @@ class Intake:
         A stamped one has the same octets whenever it is told: it is reported once.
         """
         now = self._around.clock.now
-        day = "" if taken is not None and taken.face else f"{now:%Y-%m-%d}"
+        day = (taken and self._stamp(taken)) or f"{now:%Y-%m-%d}"
         name = sha256(f"{where} {octets.hex()} {day}".encode()).hexdigest()[:32]
         is_record = taken is not None and taken.is_stored
         too_many = len(self._refused) >= MOST_REPORTS and not is_record
@@ -135,10 +149,17 @@ class Intake:
         self._reports.append({**item, "id": f"{self._id}:value:{name}"})
         self.noticed.set()
 
+    def _stamp(self, taken: Measurement) -> str | None:
+        """Return what the device itself says of when and which, None if it does not."""
+        if taken.minutes is not None:
+            return self.session and f"{self.session.name} {taken.minutes}"
+        if taken.face is None:
+            return None
+        stamp = f"{taken.face:%Y%m%d%H%M%S}"
+        return stamp if taken.number is None else f"{stamp} {taken.number}"
+
     def _samples(self, taken: Measurement, at: datetime) -> list[Sample]:
-        name = None if taken.face is None else f"{taken.face:%Y%m%d%H%M%S}"
-        if name is not None and taken.number is not None:
-            name = f"{name} {taken.number}"
+        name = self._stamp(taken)
         return [
             Sample(
                 device_id=self._id,

@@ -48,7 +48,8 @@ class Measurement:
     `face` is what the device's own calendar showed when it measured, as if that were
     UTC; None: it says no time. `number` is the record's where it has one. `user` is the
     person as the device counts them, "unknown" where it does not know, None where it
-    says nothing. `is_stored`: it may have been measured long ago. `momentary`: one of a
+    says nothing. `minutes`: of the sensor's session, for one that counts and shows no
+    calendar. `is_stored`: it may have been measured long ago. `momentary`: one of a
     stream, the next comes in a second.
     """
 
@@ -57,6 +58,7 @@ class Measurement:
     face: datetime | None = None
     number: int | None = None
     user: int | str | None = None
+    minutes: int | None = None
     is_stored: bool = False
     momentary: bool = False
 

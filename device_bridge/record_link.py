@@ -3,9 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from bleak import BleakClient
@@ -15,16 +13,10 @@ from device_bridge.backend import RegisteredDevice
 from device_bridge.backfill import Backfill
 from device_bridge.device_clock import DeviceClock, happened_now
 from device_bridge.errors import (
-    LostPeripheral,
     MalformedRecord,
     QueueUnavailable,
-    RefusedRequest,
 )
-from device_bridge.events import Kind
-from device_bridge.gatt import racp
-from device_bridge.gatt.battery import decode_battery
 from device_bridge.gatt.control import Control
-from device_bridge.gatt.racp import ResponseCode
 from device_bridge.gatt.segments import SegmentAssembler
 from device_bridge.gatt.uuids import (
     BATTERY_LEVEL,
@@ -32,10 +24,12 @@ from device_bridge.gatt.uuids import (
     LIVE_OBSERVATIONS,
     STORED_OBSERVATIONS,
 )
+from device_bridge.numbering import Numbering
 from device_bridge.profiles import Profile
 from device_bridge.record_reader import RecordReader
 from device_bridge.spool import RawRecord
 from device_bridge.surroundings import Surroundings, seconds_between_beats
+from device_bridge.unchecked import READ_AGAIN_WITHIN
 from device_bridge.upload import Heard
 
 log = logging.getLogger(__name__)
@@ -58,6 +52,7 @@ class RecordLink:
         self._device = device
         self._around = around
         self._reader = RecordReader(client, profile.decoders[STORED_OBSERVATIONS])
+        self._numbering = Numbering(self._reader, profile, device.device_id, around)
         self._clock = DeviceClock(client, device.device_id, around)
         self._backfill = Backfill(
             self._reader, device.device_id, around, self._keep_stored
@@ -66,7 +61,7 @@ class RecordLink:
         self._received: list[RawRecord] = []
         self._fetched: set[int] = set()
         self._poke = asyncio.Event()
-        self._battery: int | None = None
+        self._battery: bytes | None = None
 
     @property
     def _id(self) -> str:
@@ -84,10 +79,11 @@ class RecordLink:
         around = self._around
         begin = (self._id, self._device.epoch, self._device.sequence)
         await around.spool.run(progress.begin, *begin)
+        await self._numbering.recall()
         await self._reader.enable()
         await self._clock.watch()
         await self._clock.read()
-        await self._check_numbering()
+        await self._numbering.check()
         await self._fetch()
         await around.spool.run(progress.complete, self._id)
         await self._start_live()
@@ -114,9 +110,9 @@ class RecordLink:
     async def _beat(self) -> None:
         asked = await self._clock.look()
         await self._take_live()
-        await self._check_numbering()
+        await self._numbering.check()
         await self._fetch()  # a live notification may have been lost
-        await self._read_battery()
+        await self._note_battery()
         await self._acknowledge()
         if self._clock.unchecked is not None:
             return  # by a clock that may be wrong nothing is set and nobody was heard
@@ -157,68 +153,35 @@ class RecordLink:
                     self._clock.distrust()
                 reading = self._clock.reading
                 await self._backfill.fetch()
-                await self._flush()
+                if not await self._flush():
+                    self._live.lost += 1
                 if not self._fetched or await self._clock.ran_on_since(reading):
                     return
                 if attempt < ATTEMPTS - 1:
-                    await around.spool.run(spool.unread, self._id, self._fetched)
+                    await self._unread()
             await self._clock.report("unsteady")
         finally:
             around.uploader.receiving.discard(self._id)
             around.uploader.wake()
 
-    async def _check_numbering(self) -> None:
-        """Open a new generation if the device numbers anew after a factory reset."""
-        run = self._around.spool.run
-        _, _, deleted = await run(progress.committed_through, self._id)
-        through = await run(progress.received_through, self._id)
-        if through and await self._numbers_anew(through, deleted):
-            await self._begin_anew(through)
-
-    async def _numbers_anew(self, through: int, deleted: int) -> bool:
-        if deleted and await self._begins_by(deleted):
-            return True
-        return through > deleted and await self._ends_below(through)
-
-    async def _begin_anew(self, through: int) -> None:
-        run = self._around.spool.run
-        epoch, _, _ = await run(progress.committed_through, self._id)
-        opened = await self._around.backend.open_epoch(
-            self._id, (epoch, through), "reset"
-        )
-        self._around.uploader.forget_heard(self._id)
-        await run(progress.open_generation, self._id, opened)
-        log.warning("numbering began anew", extra={"device": self._id, "epoch": opened})
-        await self._around.report(self._id, Kind.RESET, {"epoch": opened})
-
-    async def _begins_by(self, number: int) -> bool:
-        """Return whether a record of that number or a lower one is stored."""
-        try:
-            first = await self._number_of(racp.REPORT_FIRST)
-        except LostPeripheral:
-            below = await self._reader.ask(racp.count_through(number))
-            return bool(below.count)
-        return first is not None and first <= number
-
-    async def _ends_below(self, number: int) -> bool:
-        """Return whether all that is stored is numbered below a number."""
-        try:
-            last = await self._number_of(racp.REPORT_LAST)
-        except LostPeripheral:
-            above = await self._reader.ask(racp.count_from(number))
-            return not above.count
-        return last is not None and last < number
+    async def _unread(self) -> None:
+        """Have the device asked again for what was just fetched."""
+        until = self._around.clock.real.timestamp() + READ_AGAIN_WITHIN
+        what = (self._id, self._fetched, self._profile.canonical)
+        await self._around.spool.run(spool.unread, *what, until)
 
     async def _keep_stored(self, records: Sequence[tuple[int, bytes]]) -> bool:
-        """Return whether they are on disk; not if the clock was set meanwhile."""
+        """Return whether they are on disk.
+
+        Not if the clock was set, or the device was reset, meanwhile.
+        """
         if self._clock.moved.is_set():
             await self._clock.read()
             return False
         for number, message in records:
             self._take(number, message, live=False)
             self._fetched.add(number)
-        await self._flush()
-        return True
+        return await self._flush()
 
     def _take(self, number: int, message: bytes, *, live: bool) -> None:
         reading = self._clock.reading
@@ -233,15 +196,27 @@ class RecordLink:
                 uncertainty_s=reading.uncertainty_s if reading else 0.0,
                 read_at=reading.at if reading else None,
                 unchecked=self._clock.unchecked,
+                store=self._numbering.store_in(message),
             )
         )
 
-    async def _flush(self) -> int:
+    async def _flush(self) -> bool:
+        """Return whether all that has come is on disk.
+
+        What is of another store is not: the device was reset. It begins a generation,
+        and has to be asked for again.
+        """
         taken, self._received = self._received, []
         if not taken:
-            return 0
-        kept = (self._id, self._profile.name, taken)
-        return await self._around.spool.keep(spool.append, *kept)
+            return True
+        known = await self._numbering.known(taken)
+        kept = (self._id, self._profile.name, taken[:known])
+        if await self._around.spool.keep(spool.append, *kept):
+            self._around.uploader.wake()
+        if known == len(taken):
+            return True
+        await self._numbering.begin_anew()
+        return False
 
     async def _all_committed(self) -> bool:
         committed = await self._around.spool.run(progress.committed_through, self._id)
@@ -255,66 +230,16 @@ class RecordLink:
         )
         if committed <= deleted:
             return
-        others = await self._has_others(committed)
+        others = await self._numbering.has_others(committed)
         if others is None:
             return
         if others:
             # It was reset, and has counted as far again: nothing of that is committed.
-            through = await self._around.spool.run(progress.received_through, self._id)
-            await self._begin_anew(through)
+            await self._numbering.begin_anew()
             self._live.lost += 1
             return
-        try:
-            await self._reader.ask(racp.delete_through(committed))
-        except RefusedRequest as error:
-            if error.code != ResponseCode.OPERATOR_NOT_SUPPORTED:
-                raise
-            await self._delete_one_by_one(committed)
+        await self._numbering.delete_through(committed)
         await self._around.spool.run(progress.note_deleted, self._id, committed)
-
-    async def _has_others(self, committed: int) -> bool | None:
-        """Return whether the device has another record where the last committed was.
-
-        None if it has nothing there: then there is nothing to delete either.
-        """
-        known = await self._around.spool.run(spool.last_committed, self._id)
-        if known is None or known[0] > committed:
-            return False
-        hashes: list[str] = []
-
-        async def note(records: Sequence[tuple[int, bytes]]) -> None:
-            hashes.extend(
-                sha256(self._profile.canonical(message)).hexdigest()
-                for _, message in records
-            )
-
-        with suppress(RefusedRequest):  # a device need not know ranges
-            reply = await self._reader.ask(racp.within(known[0], known[0]), note)
-            if reply.nothing:
-                return None
-        return bool(hashes) and known[1] not in hashes
-
-    async def _delete_one_by_one(self, through: int) -> None:
-        """Delete first records up to a number; never all, a new one may have come."""
-        while await self._begins_by(through):
-            await self._reader.ask(racp.DELETE_FIRST)
-
-    async def _number_of(self, request: racp.Request) -> int | None:
-        """Return the number of the one record asked for, None if there is none.
-
-        Raises LostPeripheral when there is one that does not come: taken for none, it
-        would look like a device that numbers anew.
-        """
-        numbers: list[int] = []
-
-        async def note(records: Sequence[tuple[int, bytes]]) -> None:
-            numbers.extend(number for number, _ in records)
-
-        for _ in range(ATTEMPTS):
-            reply = await self._reader.ask(request, note)
-            if numbers or reply.nothing:
-                return next(iter(numbers), None)
-        raise LostPeripheral(self._client.address, "a record was sent in vain")
 
     # Live
 
@@ -354,39 +279,26 @@ class RecordLink:
         if await run(spool.contradicted, self._id, self._received):
             # The device has another record of that number than it had: it was reset.
             self._received.clear()
-            through = await run(progress.received_through, self._id)
-            await self._begin_anew(through)
+            await self._numbering.begin_anew()
             self._live.lost += 1
-        if await self._flush():
-            self._around.uploader.wake()
+        if not await self._flush():
+            self._live.lost += 1
         hole = await self._around.spool.run(progress.hole_above, self._id, 0)
         if self._live.lost or hole is not None:
             self._live.lost = 0
             await self._clock.read()
-            await self._check_numbering()
+            await self._numbering.check()
             await self._fetch()
 
     # Battery
 
     def _on_battery(self, _: Any, value: bytearray) -> None:  # noqa: ANN401  unused
-        self._note_battery(bytes(value))
+        self._battery = bytes(value)
 
-    def _note_battery(self, value: bytes) -> None:
-        try:
-            self._battery = decode_battery(value)
-        except MalformedRecord as error:
-            log.warning("battery unreadable", extra={"why": error.why})
-
-    async def _read_battery(self) -> None:
+    async def _note_battery(self) -> None:
         if self._battery is None:
-            self._note_battery(bytes(await self._client.read_gatt_char(BATTERY_LEVEL)))
-        key = f"battery {self._id}"
-        known = await self._around.spool.run(spool.recall, key)
-        if self._battery is None or self._battery == known:
-            return
-        detail: dict[str, object] = {"percent": self._battery}
-        await self._around.report(self._id, Kind.BATTERY, detail)
-        await self._around.spool.run(spool.remember, key, self._battery)
+            self._battery = bytes(await self._client.read_gatt_char(BATTERY_LEVEL))
+        await self._around.note_battery(self._id, self._battery)
 
 
 def _ignore(_: Any, _value: bytearray) -> None:  # noqa: ANN401  unused

@@ -4,32 +4,30 @@ All services that some profile of ours reads are served, whichever was advertise
 """
 
 import asyncio
-import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from bleak import BleakClient
 
-from device_bridge import samples, spool
 from device_bridge.backend import RegisteredDevice
 from device_bridge.bonding import bonded
 from device_bridge.calendar_clock import read_calendar
-from device_bridge.errors import LostPeripheral, MalformedRecord
-from device_bridge.events import Kind
-from device_bridge.gatt.battery import decode_battery
+from device_bridge.errors import LostPeripheral
 from device_bridge.gatt.uuids import (
     BATTERY_LEVEL,
+    CGM_MEASUREMENT,
     GLUCOSE_MEASUREMENT,
     SERIAL,
     shortened,
 )
 from device_bridge.intake import Intake
 from device_bridge.profiles import Decode, sample_decoders
-from device_bridge.stored_readings import StoredReadings, stored_readings
+from device_bridge.readings import Readings, readings_of
 from device_bridge.surroundings import Surroundings, seconds_between_beats
 from device_bridge.upload import Heard
 
-log = logging.getLogger(__name__)
+ASKED_FOR = (GLUCOSE_MEASUREMENT, CGM_MEASUREMENT)
 
 
 class SampleLink:
@@ -42,18 +40,21 @@ class SampleLink:
         self._id = device.device_id
         self._around = around
         self._intake = Intake(device.device_id, around)
+        self._told = asyncio.Event()
 
     async def run(self) -> None:
         """Take samples until the slot is wanted by others."""
-        stored = stored_readings(self._client)
+        parts = (self._client, self._id, self._intake, self._around)
+        stored = readings_of(*parts, self._on_told)
         await self._intake.recall()
         # Before anything comes: a device may be gone as soon as it has told.
         await self._read_calendar()
         try:
             await self._subscribe(stored)
             while True:
-                if stored is not None:
-                    await self._fetch(stored)
+                self._told.clear()
+                for readings in stored:
+                    await readings.fetch()
                 await self._beat()
                 if self._around.slots.contested:
                     return
@@ -64,37 +65,40 @@ class SampleLink:
     async def _read_calendar(self) -> None:
         self._intake.calendar = await read_calendar(self._client, self._around.clock)
 
-    async def _subscribe(self, stored: StoredReadings | None) -> None:
-        served = stored is not None
+    async def _subscribe(self, stored: Sequence[Readings]) -> None:
+        served = bool(stored)
         for characteristic in self._client.services.characteristics.values():
             decode = sample_decoders().get(characteristic.uuid)
-            if decode is None or characteristic.uuid == GLUCOSE_MEASUREMENT:
+            if decode is None or characteristic.uuid in ASKED_FOR:
                 continue
             notified = partial(self._on_value, decode, shortened(characteristic.uuid))
             start = partial(self._client.start_notify, characteristic, notified)
             await bonded(self._client, start)
             served = True
-        if stored is not None:
-            await stored.enable()
+        for readings in stored:
+            await readings.enable()
         if not served:
             raise LostPeripheral(self._client.address, "offers nothing that we read")
 
     async def _beat(self) -> None:
-        """Take a sign of life, then settle what comes until the next is due."""
+        """Take a sign of life, then settle what comes until the next is due.
+
+        What is stored anew is fetched before that.
+        """
         around, loop = self._around, asyncio.get_running_loop()
         asked, checked = around.clock.now, around.clock.checked
         offered = {c.uuid for c in self._client.services.characteristics.values()}
         alive = BATTERY_LEVEL if BATTERY_LEVEL in offered else SERIAL
         value = bytes(await self._client.read_gatt_char(alive))
         if alive == BATTERY_LEVEL:
-            await self._note_battery(value)
+            await around.note_battery(self._id, value)
         # It speaks for no record of a dose: it is there.
         if checked:
             told = Heard(epoch=0, sequence=0, at=asked)
             around.uploader.note_heard(self._id, told)
         await around.note_link(self._id, self._client.address, {})
         until = loop.time() + seconds_between_beats(around.clock.speed)
-        while True:
+        while not self._told.is_set():
             await self._intake.settle()
             try:
                 async with asyncio.timeout_at(until):
@@ -102,18 +106,9 @@ class SampleLink:
             except TimeoutError:
                 return
 
-    async def _note_battery(self, value: bytes) -> None:
-        """Report a charge that is not the one reported last."""
-        try:
-            percent = decode_battery(value)
-        except MalformedRecord as error:
-            log.warning("battery unreadable", extra={"why": error.why})
-            return
-        key = f"battery {self._id}"
-        if percent == await self._around.spool.run(spool.recall, key):
-            return
-        await self._around.report(self._id, Kind.BATTERY, {"percent": percent})
-        await self._around.spool.run(spool.remember, key, percent)
+    def _on_told(self) -> None:
+        self._told.set()
+        self._intake.noticed.set()
 
     def _on_value(
         self,
@@ -124,36 +119,3 @@ class SampleLink:
     ) -> None:
         for sample in self._intake.samples(decode, where, bytes(value)):
             self._around.samples.add(sample)
-
-    async def _fetch(self, stored: StoredReadings) -> None:
-        """Read what a meter has stored since the newest record that is here.
-
-        That one is read again: if it is no longer there as it was, the memory was
-        cleared or numbers anew, and all is read. What was here before is known by name.
-        """
-        run, key = self._around.spool.run, f"readings {self._id}"
-        newest: list[Any] | None = await run(spool.recall, key)
-        told = await stored.since(newest[0] if newest else None)
-        if newest and newest[1] not in {octets.hex() for octets in told}:
-            newest, told = None, await stored.since(None)
-        decode = sample_decoders()[GLUCOSE_MEASUREMENT]
-        where = shortened(GLUCOSE_MEASUREMENT)
-        fresh = [octets for octets in told if not newest or octets.hex() != newest[1]]
-        taken = [
-            sample
-            for octets in fresh
-            for sample in self._intake.samples(decode, where, octets)
-        ]
-        await run(samples.add_all, taken)
-        await self._intake.settle()
-        numbered = [(n, o.hex()) for o in told if (n := _number(decode, o)) is not None]
-        # By an unchecked clock dated samples may yet be dropped: read them again then.
-        if numbered and self._around.clock.checked:
-            await run(spool.remember, key, max(numbered))
-
-
-def _number(decode: Decode, octets: bytes) -> int | None:
-    try:
-        return decode(octets).number
-    except MalformedRecord:
-        return None

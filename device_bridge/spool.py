@@ -36,7 +36,8 @@ class RawRecord:
     `canonical` is the message free of what may change between two readings; `offset_s`
     and `uncertainty_s` are those of the device's clock when that was last read, at
     `read_at` (None: when the record was heard); `unchecked` is the boot in which that
-    was, while our own clock may be wrong.
+    was, while our own clock may be wrong. `store` is the one that the record
+    names, if it does.
     """
 
     number: int
@@ -48,6 +49,7 @@ class RawRecord:
     uncertainty_s: float
     unchecked: str | None = None
     read_at: datetime | None = None
+    store: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ def append(
         "  WHERE device_id = ?1 AND committed >= ?3)"
         " AND NOT EXISTS (SELECT 1 FROM done WHERE device_id = ?1"
         "  AND ?3 BETWEEN low AND high) ON CONFLICT DO UPDATE SET"
-        " heard_at = excluded.heard_at, offset_s = excluded.offset_s,"
+        " message = excluded.message, heard_at = excluded.heard_at,"
+        " offset_s = excluded.offset_s,"
         " uncertainty_s = excluded.uncertainty_s, unchecked = excluded.unchecked,"
         " read_at = excluded.read_at, why = NULL, held_until = 0"
         " WHERE record.why = ?13",
@@ -200,13 +203,41 @@ def contradicted(
     )
 
 
-def unread(db: sqlite3.Connection, device_id: str, numbers: Iterable[int]) -> None:
-    """Drop records that a device still has, so that it is asked for them again."""
+def unread(
+    db: sqlite3.Connection,
+    device_id: str,
+    numbers: Iterable[int],
+    canonical: Callable[[bytes], bytes],
+    until: float,
+) -> None:
+    """Ask a device again for records that were dated by a clock that did not run on.
+
+    They stay here: it may drop them meanwhile. Nothing of a time is known of them then
+    but their timeline, nor after `until` (epoch seconds), when they go all the same.
+    """
+    of = (device_id, progress.generation(db, device_id))
+    for number in numbers:
+        rows = db.execute(
+            "SELECT message, id FROM record"
+            " WHERE device_id = ? AND generation = ? AND number = ?",
+            (*of, number),
+        ).fetchall()
+        db.executemany(
+            "UPDATE record SET message = ?, offset_s = NULL, why = ?, held_until = ?"
+            " WHERE id = ?",
+            [(canonical(message), UNCHECKED, until, id_) for message, id_ in rows],
+        )
+
+
+def keep_unread(db: sqlite3.Connection, device_id: str, low: int, high: int) -> bool:
+    """Let records go as they are that a device no longer has; return whether any do."""
     generation = progress.generation(db, device_id)
-    db.executemany(
-        "DELETE FROM record WHERE device_id = ? AND generation = ? AND number = ?",
-        [(device_id, generation, number) for number in numbers],
+    kept = db.execute(
+        "UPDATE record SET why = NULL, held_until = 0 WHERE device_id = ?"
+        " AND generation = ? AND number BETWEEN ? AND ? AND why = ?",
+        (device_id, generation, low, high, UNCHECKED),
     )
+    return bool(kept.rowcount)
 
 
 def pick(

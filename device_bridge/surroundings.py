@@ -11,9 +11,11 @@ from device_bridge.clock import Clock
 from device_bridge.errors import (
     BackendRefused,
     BackendUnavailable,
+    MalformedRecord,
     QueueUnavailable,
 )
 from device_bridge.events import Kind, plain_event
+from device_bridge.gatt.battery import decode_battery
 from device_bridge.spool import Spool
 from device_bridge.status import link_key
 from device_bridge.upload import Uploader
@@ -191,6 +193,19 @@ class Surroundings:
             "clock": clock,
         }
         await self.spool.run(spool.remember, link_key(device_id), link)
+
+    async def note_battery(self, device_id: str, value: bytes) -> None:
+        """Report a charge (a value of 2A19) that is not the one reported last."""
+        try:
+            percent = decode_battery(value)
+        except MalformedRecord as error:
+            log.warning("battery unreadable", extra={"why": error.why})
+            return
+        key = f"battery {device_id}"
+        if percent == await self.spool.run(spool.recall, key):
+            return
+        await self.report(device_id, Kind.BATTERY, {"percent": percent})
+        await self.spool.run(spool.remember, key, percent)
 
     async def report(
         self, device_id: str, kind: Kind, detail: dict[str, object]

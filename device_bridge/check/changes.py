@@ -8,6 +8,7 @@ from device_bridge.check.box import ANSWER_WITHIN, Box, Jump, Procedure, Stored,
 from device_bridge.check.clock import read_clock
 from device_bridge.check.live import control
 from device_bridge.check.requirement import Requirement, Untested, want
+from device_bridge.check.transfer import stores
 from device_bridge.gatt import nomenclature as mdc
 from device_bridge.gatt import racp
 from device_bridge.gatt.control import Control
@@ -172,6 +173,23 @@ def _succeeds(begun: Procedure) -> None:
     want(done, f"a deletion is answered by {begun.answers[0].hex()}, want 06 00 02 01")
 
 
+async def _deletes_by_store(box: Box) -> None:
+    if box.deleted is None:
+        raise Untested("nothing was deleted")
+    store, another = stores(box)
+    through = next(r.number for r in box.records if r.number > (box.deleted or 0))
+    begun = await box.ask(racp.delete_through(through).of_store(another))
+    none = begun.answer.request, begun.answer.code
+    said = f"deleting from another store is answered by {begun.answers[0].hex()}"
+    want(none == (Opcode.DELETE_STORED, ResponseCode.NO_RECORDS), said)
+    rest = racp.from_number(through)
+    left = (await box.ask(rest)).numbers()
+    want(through in left, f"deleted record {through}, told to in another store")
+    _succeeds(await box.ask(racp.delete_through(through).of_store(store)))
+    left = (await box.ask(rest)).numbers()
+    want(through not in left, f"still has record {through}, deleted in its store")
+
+
 async def _deletes_nothing_twice(box: Box) -> None:
     if box.deleted is None:
         raise Untested("nothing was deleted")
@@ -209,4 +227,9 @@ CHANGES = (
         _deletes_nothing_twice,
     ),
     Requirement("D3", "A new record has a number above all before.", _numbers_on),
+    Requirement(
+        "D4",
+        "Told to delete in a store, it deletes from that one, and from no other.",
+        _deletes_by_store,
+    ),
 )

@@ -8,7 +8,7 @@ from device_bridge.check.requirement import Requirement, Untested, want
 from device_bridge.gatt import nomenclature as mdc
 from device_bridge.gatt import racp, uuids
 from device_bridge.gatt.control import decode_features
-from device_bridge.gatt.ghs import U16, Discrete, Events, Observation, Quantity
+from device_bridge.gatt.ghs import U16, U32, Discrete, Events, Observation, Quantity
 from device_bridge.profiles.medication_monitor_ghs import DISPENSED, canonical
 
 DOSE_UNITS = {mdc.UNIT_DIMENSIONLESS, mdc.UNIT_INTERNATIONAL, 0x0652, 0x06D2}
@@ -84,6 +84,19 @@ async def _name_their_timeline(box: Box) -> None:
     _none(lacking, "records without timeline epoch 0xF111")
 
 
+async def _name_their_store(box: Box) -> None:
+    read = _read(box)
+    lacking = [r.number for r, said in read if _store(said) is None]
+    _none(lacking, "records without store 0xF113")
+    store = _store(read[-1][1])
+    other = [r.number for r, said in read if _store(said) != store]
+    _none(other, f"records of another store than {store}, the newest record's")
+
+
+def _store(said: Observation) -> int | None:
+    return said.unsigned(mdc.STORE, U32)
+
+
 def _epoch(said: Observation) -> int | None:
     return said.unsigned(mdc.TIMELINE_EPOCH, U16)
 
@@ -147,5 +160,8 @@ RECORDS = (
         "R8",
         "2BF3 announces the types of its records, and a medication monitor.",
         _are_announced,
+    ),
+    Requirement(
+        "R9", "Each names the store that it is of, all the same.", _name_their_store
     ),
 )

@@ -2,7 +2,9 @@
 
 from device_bridge.check.box import Box, Procedure, stored
 from device_bridge.check.requirement import Broken, Requirement, Untested, want
+from device_bridge.gatt import nomenclature as mdc
 from device_bridge.gatt import racp
+from device_bridge.gatt.ghs import U32
 from device_bridge.gatt.racp import Opcode, Operator, ResponseCode
 from device_bridge.gatt.uuids import RECORD_ACCESS
 
@@ -149,6 +151,29 @@ async def _ends_when_told_to(box: Box) -> None:
     want(ready, "does not take the next request after an abort")
 
 
+def stores(box: Box) -> tuple[int, int]:
+    """Return the store of its newest record, and another; raises Untested."""
+    newest = box.records[-1].observation if box.records else None
+    store = newest.unsigned(mdc.STORE, U32) if newest else None
+    if store is None:
+        raise Untested("it has no record that names a store")
+    return store, store ^ 1
+
+
+async def _counts_by_store(box: Box) -> None:
+    store, another = stores(box)
+    begun = await box.ask(racp.count_from(0).of_store(store))
+    said = begun.answers[0].hex()
+    count = begun.answer.count
+    own = count is not None and count >= len(box.records)
+    want(own, f"answers {said}, has {len(box.records)} records of store {store}")
+    other = await box.ask(racp.count_from(0).of_store(another))
+    none = other.answer.opcode is Opcode.NUMBER_RESPONSE and other.answer.count == 0
+    want(
+        none, f"answers {other.answers[0].hex()}, asked for another store than its own"
+    )
+
+
 TRANSFER = (
     Requirement(
         "X1",
@@ -189,5 +214,10 @@ TRANSFER = (
         "X10",
         "An abort ends a report, is answered, and the next request is taken.",
         _ends_when_told_to,
+    ),
+    Requirement(
+        "X11",
+        "Asked for the records of a store, it counts those, and none of another.",
+        _counts_by_store,
     ),
 )

@@ -159,6 +159,16 @@ def decode_readings(payload: bytes) -> Readings:
     return Readings(tuple(found))
 
 
+def split_readings(payload: bytes) -> list[bytes]:
+    """Return the records of one value of 2AA7, each as if it were alone there."""
+    decode_readings(payload)
+    rest, found = payload, list[bytes]()
+    while rest:
+        found.append(rest[: rest[0]])
+        rest = rest[rest[0] :]
+    return found
+
+
 def decode_sensor_status(payload: bytes) -> SensorStatus:
     """Return the value of 2AA9."""
     reader = Reader("CGM status", payload)

@@ -1,9 +1,9 @@
 """Record Access Control Point 2A52: requests written, answers indicated."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, Self
 
 from device_bridge.gatt.date_time import DateTime, read_date_time
 from device_bridge.gatt.elapsed_time import ElapsedTime, read_stamp
@@ -46,6 +46,7 @@ class ResponseCode(IntEnum):
 
 
 RECORD_NUMBER, TIME_STAMP = 1, 2
+IN_STORE = 0xF1  # of Medication Monitor over GHS: a store, then record numbers
 _BOUNDS = {
     Operator.LESS_OR_EQUAL: 1,
     Operator.GREATER_OR_EQUAL: 1,
@@ -66,6 +67,11 @@ _TIMES: dict[int, Callable[[Reader], Time]] = {7: read_date_time, 9: read_stamp}
 # Of a service whose record numbers are so wide; a service of either kind without one.
 _TIME_WIDTHS: dict[Width | None, tuple[int, ...]] = {2: (7,), 4: (9,), None: (7, 9)}
 _NUMBER_WIDTHS: dict[Width | None, tuple[int, ...]] = {2: (2,), 4: (4,), None: (2, 4)}
+_WIDTHS: dict[int, dict[Width | None, tuple[int, ...]]] = {
+    RECORD_NUMBER: _NUMBER_WIDTHS,
+    TIME_STAMP: _TIME_WIDTHS,
+    IN_STORE: {4: (4,)},  # no adopted service has it
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Request:
     """What a collector writes. Bounds are inclusive; None where there is no bound.
 
     `minimum` and `maximum` are record numbers (time offsets in CGM); a request by time
-    has `earliest` and `latest` instead.
+    has `earliest` and `latest` instead. `store` is the one that they are numbers of.
     """
 
     opcode: Opcode
@@ -83,11 +89,17 @@ class Request:
     maximum: int | None = None
     earliest: Time | None = None
     latest: Time | None = None
+    store: int | None = None
+
+    def of_store(self, store: int) -> Self:
+        """Return this request by number, for the records of one store alone."""
+        return replace(self, filter_type=IN_STORE, store=store)
 
     def fields(self) -> Fields:
         """Return the fields that were sent."""
         bounds = {
             "filter_type": self.filter_type,
+            "store": self.store,
             "min": self.earliest if self.minimum is None else self.minimum,
             "max": self.latest if self.maximum is None else self.maximum,
         }
@@ -104,7 +116,8 @@ class Request:
             return head
         bounds = [b for b in (self.minimum, self.maximum) if b is not None]
         operands = b"".join(bound.to_bytes(width, "little") for bound in bounds)
-        return head + bytes([self.filter_type]) + operands
+        store = b"" if self.store is None else self.store.to_bytes(4, "little")
+        return head + bytes([self.filter_type]) + store + operands
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +198,11 @@ def _bound_width(
     reader: Reader, filter_type: int, width: Width | None, bounds: int
 ) -> int:
     """Return the octets of one bound; what fits no service is malformed."""
-    known = {RECORD_NUMBER: _NUMBER_WIDTHS, TIME_STAMP: _TIME_WIDTHS}.get(filter_type)
+    known = _WIDTHS.get(filter_type, {}).get(width)
     if known is None:
         raise reader.malformed(f"unknown filter {filter_type}")
     size, odd = divmod(reader.left, bounds)
-    if odd or size not in known[width]:
+    if odd or size not in known:
         raise reader.malformed(f"{reader.left} octets of operand")
     return size
 
@@ -212,6 +225,8 @@ def decode_request(payload: bytes, width: Width | None = 4) -> Request:
         reader.end()
         return Request(opcode, operator)
     filter_type = reader.unsigned(1)
+    in_store = filter_type == IN_STORE and width == 4
+    store = reader.unsigned(4) if in_store else None
     size = _bound_width(reader, filter_type, width, bounds)
     low, high = (
         operator is not Operator.LESS_OR_EQUAL,
@@ -233,6 +248,7 @@ def decode_request(payload: bytes, width: Width | None = 4) -> Request:
         filter_type,
         minimum=numbers[0] if low else None,
         maximum=numbers[-1] if high else None,
+        store=store,
     )
 
 

@@ -36,7 +36,7 @@ DISPENSED = (mdc.AI_MED_DISPENSED_FIXED, mdc.AI_MED_DISPENSED_VARIABLE)
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """One record: its stamp, the timeline it belongs to, and what happened.
+    """One record: its stamp, the timeline and store it is of, and what happened.
 
     `what` is None when the octets are sound and their meaning is not known to us.
     """
@@ -45,6 +45,7 @@ class StoredRecord:
     time: ElapsedTime | None
     epoch: int | None
     what: DoseEvent | DeviceEvent | None
+    store: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def decode(message: bytes) -> StoredRecord:
         number=observation.object_id,
         time=observation.time,
         epoch=observation.unsigned(mdc.TIMELINE_EPOCH, U16),
+        store=observation.unsigned(mdc.STORE, U32),
         what=_what(observation, _Place.of(observation)),
     )
 

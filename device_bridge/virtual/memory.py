@@ -1,10 +1,12 @@
 """What virtual devices keep when their power goes: SQLite, synced at every commit."""
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS device (
     serial TEXT PRIMARY KEY, next_number INTEGER NOT NULL, epoch INTEGER NOT NULL,
     offset_s REAL NOT NULL, lost INTEGER NOT NULL, played_until TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS store (
+    serial TEXT PRIMARY KEY, generation INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS record (
     serial TEXT NOT NULL, number INTEGER NOT NULL, epoch INTEGER NOT NULL,
@@ -29,13 +34,18 @@ CAPACITY = 4000  # records a device keeps; the oldest is overwritten
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """Numbering and clock of a device; `offset_s` is its clock minus true time."""
+    """Numbering and clock of a device; `offset_s` is its clock minus true time.
+
+    `store` tells its numbering from that before a reset: drawn by lot, because a memory
+    that is lost whole cannot count.
+    """
 
     next_number: int
     epoch: int
     offset_s: float
     lost: bool
     played_until: datetime
+    store: int = field(default_factory=partial(secrets.randbits, 32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +74,15 @@ class Memory:
     def state(self, serial: str, *, offset_s: float = 0.0) -> DeviceState:
         """Return what a device remembers, that of a new one if it remembers nothing."""
         row = self._db.execute(
-            "SELECT next_number, epoch, offset_s, lost, played_until"
-            " FROM device WHERE serial = ?",
+            "SELECT next_number, epoch, offset_s, lost, played_until, generation"
+            " FROM device LEFT JOIN store USING (serial) WHERE serial = ?",
             (serial,),
         ).fetchone()
         if row is None:
             return DeviceState(1, 0, offset_s, lost=False, played_until=BEGINNING)
         until = datetime.fromisoformat(row[4])
-        return DeviceState(row[0], row[1], row[2], bool(row[3]), until)
+        known = DeviceState(row[0], row[1], row[2], bool(row[3]), until)
+        return known if row[5] is None else replace(known, store=row[5])
 
     def append(
         self, serial: str, records: Iterable[KeptRecord], state: DeviceState
@@ -105,6 +116,9 @@ class Memory:
                 int(state.lost),
                 until,
             ),
+        )
+        self._db.execute(
+            "INSERT OR REPLACE INTO store VALUES (?, ?)", (serial, state.store)
         )
 
     def records(

@@ -1,7 +1,7 @@
 """The plan that virtual devices play: JSON, written by a simulator of behaviour.
 
     {"clock": {"anchor_real": T, "anchor_domain": T, "speed": n},
-     "devices": [{"kind": "box" | "injector" | "wearable",
+     "devices": [{"kind": "box" | "injector" | "wearable" | "cgm",
                   "serial": text, "maker": text, "model": text,
                   "clock_offset_s": 0,
                   "out_of_range": [[T, T], ...],
@@ -10,6 +10,8 @@
                               "compartment": int | null}],
                   "heart_rate": {"base": 62, "sleep": 54, "noise": 3,
                                  "steps": [[T, delta_bpm], ...]} | null,
+                  "glucose": {"base": 110, "noise": 8,
+                              "steps": [[T, delta_mg_per_dl], ...]} | null,
                   "battery": [[T, percent], ...],      optional
                   "reset": [T, ...]}]}                 optional
 
@@ -24,8 +26,9 @@ T is ISO 8601 with offset, in domain time (only `anchor_real` is real time). WHA
 
 `battery` is a curve, held level before its first and after its last point (by default
 100 throughout). At each `reset` the device forgets its records and its numbering, as
-after a return to factory settings; clock and bonds stay. Events before the anchor are
-in the device's memory from the start. Unknown keys are refused.
+after a return to factory settings; clock and bonds stay. A glucose sensor (`cgm`)
+begins another session then; the first begins at the anchor. Events before the anchor
+are in the device's memory from the start. Unknown keys are refused.
 """
 
 import json
@@ -38,7 +41,8 @@ from typing import cast
 from device_bridge.clock import DomainClock
 from device_bridge.errors import BadPlan
 
-KINDS = ("box", "injector", "wearable")
+KINDS = ("box", "injector", "wearable", "cgm")
+MEASURING = {"wearable": "heart_rate", "cgm": "glucose"}
 UNITS = ("[iU]", "mL", "mg", "1")
 WHATS = (
     "opened",
@@ -73,6 +77,15 @@ class HeartRatePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class GlucosePlan:
+    """Glucose in mg/dL, its noise, and lasting changes."""
+
+    base: float
+    noise: float
+    steps: tuple[tuple[datetime, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedDevice:
     kind: str
     serial: str
@@ -84,6 +97,7 @@ class PlannedDevice:
     heart_rate: HeartRatePlan | None
     battery: tuple[tuple[datetime, float], ...]
     reset: tuple[datetime, ...]
+    glucose: GlucosePlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +218,13 @@ def read_plan(document: object) -> Plan:
 
 def _device(node: Node, clock: DomainClock) -> PlannedDevice:
     known = {"kind", "serial", "maker", "model", "events"}
-    extra = {"clock_offset_s", "out_of_range", "heart_rate", "battery", "reset"}
+    extra = {"clock_offset_s", "out_of_range", "battery", "reset", *MEASURING.values()}
     at = node.keys(known, extra)
     kind = at["kind"].one_of(KINDS)
-    rate = at.get("heart_rate", NULL)
-    if kind == "wearable" and rate.value is None:
-        raise node.bad("a wearable needs heart_rate")
+    rate, glucose = at.get("heart_rate", NULL), at.get("glucose", NULL)
+    measured = MEASURING.get(kind)
+    if measured and at.get(measured, NULL).value is None:
+        raise node.bad(f"a {kind} needs {measured}")
     events = [_event(item, kind) for item in at["events"].items()]
     offset = at.get("clock_offset_s", Node("", 0))
     return PlannedDevice(
@@ -223,6 +238,7 @@ def _device(node: Node, clock: DomainClock) -> PlannedDevice:
         heart_rate=None if rate.value is None else _heart_rate(rate),
         battery=_curve(_items(at, "battery")) or ((clock.anchor_domain, 100.0),),
         reset=tuple(sorted(item.instant() for item in _items(at, "reset"))),
+        glucose=None if glucose.value is None else _glucose(glucose),
     )
 
 
@@ -242,6 +258,16 @@ def _curve(nodes: list[Node]) -> tuple[tuple[datetime, float], ...]:
     return tuple(sorted(points))
 
 
+def _glucose(node: Node) -> GlucosePlan:
+    at = node.keys({"base", "noise", "steps"}, set())
+    steps = [item.pair() for item in at["steps"].items()]
+    return GlucosePlan(
+        base=at["base"].number(40, 400),
+        noise=at["noise"].number(0, 100),
+        steps=tuple(sorted((a.instant(), d.number(-400, 400)) for a, d in steps)),
+    )
+
+
 def _heart_rate(node: Node) -> HeartRatePlan:
     at = node.keys({"base", "sleep", "noise", "steps"}, set())
     steps = [item.pair() for item in at["steps"].items()]
@@ -255,8 +281,8 @@ def _heart_rate(node: Node) -> HeartRatePlan:
 
 def _event(node: Node, kind: str) -> PlannedEvent:
     at = node.keys({"at", "what"}, {"amount", "unit", "compartment"})
-    if kind == "wearable":
-        raise node.bad("a wearable has no events")
+    if kind in MEASURING:
+        raise node.bad(f"a {kind} has no events")
     amount, unit = at.get("amount", NULL), at.get("unit", NULL)
     compartment = at.get("compartment", NULL)
     event = PlannedEvent(

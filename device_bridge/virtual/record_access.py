@@ -89,13 +89,11 @@ class RecordAccess:
             code = ResponseCode.OPERAND_NOT_SUPPORTED
             await self._code(connection, request.opcode, code)
             return
-        low, high = self._span(request)
-        if low > high:
-            code = ResponseCode.NO_RECORDS
-            if (request.minimum or 0) > _or(request.maximum, HIGHEST):
-                code = ResponseCode.INVALID_OPERAND
+        if (request.minimum or 0) > _or(request.maximum, HIGHEST):
+            code = ResponseCode.INVALID_OPERAND
             await self._code(connection, request.opcode, code)
             return
+        low, high = self._span(request)
         await self._procedures()[request.opcode](connection, request, low, high)
 
     def _procedures(
@@ -111,7 +109,7 @@ class RecordAccess:
 
     def _span(self, request: racp.Request) -> tuple[int, int]:
         low, high, count = self._recorder.memory.bounds(self._recorder.plan.serial)
-        if not count:
+        if not count or request.store not in (None, self._recorder.state.store):
             return 1, 0
         match request.operator:
             case Operator.FIRST:
@@ -120,7 +118,7 @@ class RecordAccess:
                 return high, high
             case _:
                 asked = request.minimum or 0, _or(request.maximum, HIGHEST)
-                return asked if asked[0] > asked[1] else _cut(asked, low, high)
+                return max(asked[0], low), min(asked[1], high)
 
     async def _report(
         self, connection: Connection, request: racp.Request, low: int, high: int
@@ -166,10 +164,6 @@ class RecordAccess:
 
 def _or(value: int | None, otherwise: int) -> int:
     return otherwise if value is None else value
-
-
-def _cut(asked: tuple[int, int], low: int, high: int) -> tuple[int, int]:
-    return max(asked[0], low), min(asked[1], high)
 
 
 def _fault(value: bytes) -> ResponseCode:

@@ -114,7 +114,8 @@ class Recorder:
 
     def _play_stretch(self, stretch: list[PlannedEvent] | datetime) -> list[KeptRecord]:
         if isinstance(stretch, datetime):
-            self.state = replace(self.state, next_number=1, played_until=stretch)
+            was = self.state
+            self.state = DeviceState(1, was.epoch, was.offset_s, was.lost, stretch)
             self.memory.forget(self.plan.serial, self.state)
             return []
         state, made = self.state, list[KeptRecord]()
@@ -200,12 +201,13 @@ class Recorder:
         tlvs: tuple[Tlv, ...],
     ) -> KeptRecord:
         epoch = Tlv(mdc.TIMELINE_EPOCH, U16, state.epoch.to_bytes(2, "little"))
+        store = Tlv(mdc.STORE, U32, state.store.to_bytes(4, "little"))
         observation = Observation(
             value,
             type=kind,
             time=self._stamp(at, state).on_timeline(current=False),
             object_id=state.next_number,
-            tlvs=(epoch, *tlvs),
+            tlvs=(epoch, store, *tlvs),
         )
         message = encode_observation(observation)
         return KeptRecord(state.next_number, state.epoch, message)

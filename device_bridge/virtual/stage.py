@@ -15,6 +15,7 @@ from device_bridge.errors import BadSettings
 from device_bridge.gatt import uuids
 from device_bridge.radio.apart import apart
 from device_bridge.virtual.air import Air, open_door
+from device_bridge.virtual.glucose_sensor import GlucoseSensor
 from device_bridge.virtual.memory import Memory
 from device_bridge.virtual.monitor import Monitor
 from device_bridge.virtual.plan import Plan, PlannedDevice, load_plan
@@ -30,7 +31,7 @@ FIRMWARE = b"1.0.0"
 
 
 class Performer(Protocol):
-    """A device's own behaviour: a box, an injector or a wearable."""
+    """A device's own behaviour: a box, an injector, a wearable or a sensor."""
 
     gatt: GattDevice
     recorder: Recorder
@@ -154,6 +155,8 @@ def performer(
         uuids.BATTERY_LEVEL, READ | NOTIFY, read=lambda _: bytes([recorder.battery()])
     )
     gatt.add(uuids.BATTERY_SERVICE, [level])
+    if plan.glucose is not None and plan.kind == "cgm":
+        return GlucoseSensor(gatt, recorder, plan.glucose)
     return (
         Wearable(gatt, recorder) if plan.kind == "wearable" else Monitor(gatt, recorder)
     )

@@ -110,6 +110,18 @@ def _another(said: Observation) -> Observation:
     return replace(said, tlvs=(Tlv(mdc.TIMELINE_EPOCH, 6, bytes([epoch + 6, 0])),))
 
 
+def _storeless(said: Observation) -> Observation:
+    kept = [tlv for tlv in said.tlvs or () if tlv.type != mdc.STORE]
+    return replace(said, tlvs=tuple(kept))
+
+
+def _by_number(opcode: int) -> Callable[[bytes], bytes]:
+    """Return what takes a request in a store for one by number alone."""
+    return lambda v: (
+        v[:2] + b"\x01" + v[7:] if v[0] == opcode and v[2:3] == b"\xf1" else v
+    )
+
+
 def _dropped(number: int) -> Telling:
     head = number.to_bytes(4, "little")
 
@@ -260,9 +272,12 @@ DEFECTS = (
     ),
     Defect(
         "knows no timeline",
-        {"R5", "R6"},
+        {"R5", "R6", "R9"},
         keeps=_only(7, lambda said: replace(said, tlvs=None)),
     ),
+    Defect("names no store", {"R9"}, keeps=_only(7, _storeless)),
+    Defect("counts in every store", {"X11"}, writes=_asks(_by_number(4))),
+    Defect("deletes in every store", {"D4"}, writes=_asks(_by_number(2))),
     Defect("does not mark the present", {"R6"}, tells=_unmarked),
     Defect("is never the same", {"R7"}, tells=_never_the_same()),
     Defect(
@@ -315,7 +330,7 @@ DEFECTS = (
     ),
     Defect(
         "is glad to delete nothing",
-        {"D2"},
+        {"D2", "D4"},
         tells=_answers(
             lambda v: b"\x06\x00\x02\x01" if v == b"\x06\x00\x02\x06" else v
         ),

@@ -39,15 +39,17 @@ HIGHEST = 2**32 - 1
 Notify = Callable[[Any, bytearray], None]
 
 
-def an_opening(number: int) -> bytes:
+def an_opening(number: int, store: int | None = None) -> bytes:
     """Return the message of an opening, some minutes ago, as a box keeps it."""
-    epoch = Tlv(mdc.TIMELINE_EPOCH, 6, bytes(2))
+    tlvs = [Tlv(mdc.TIMELINE_EPOCH, 6, bytes(2))]
+    if store is not None:
+        tlvs.append(Tlv(mdc.STORE, 8, store.to_bytes(4, "little")))
     opened = Observation(
         Discrete(mdc.CONTAINER_OPENED),
         type=mdc.CONTAINER,
         time=utc_stamp(now() - 100 * MINUTE + number * MINUTE, current=True),
         object_id=number,
-        tlvs=(epoch,),
+        tlvs=tuple(tlvs),
     )
     return encode_observation(opened)
 
@@ -58,7 +60,9 @@ class FakeBox:
 
     It is `busy` for so many requests; it counts the `withheld` as sent, but nothing of
     them arrives; of the `broken` only the beginning does. `live_during_transfer`
-    happens, and is told live, behind the first record of the next transfer.
+    happens, and is told live, behind the first record of the next transfer. With a
+    `store` it deletes in that one alone; `meanwhile` happens when it is asked, before
+    it acts.
     """
 
     records: dict[int, bytes]
@@ -71,6 +75,8 @@ class FakeBox:
     repeats: int = 1  # of each record
     unasked: int | None = None  # sent at the end of a transfer
     pause_after: int | None = None  # records; then nothing comes any more
+    store: int | None = None
+    meanwhile: Callable[[racp.Request], None] = lambda _: None
     offset: timedelta = timedelta(0)
     address: str = "F0:00:00:00:00:01"
     requests: list[racp.Request] = field(default_factory=list[racp.Request])
@@ -104,11 +110,16 @@ class FakeBox:
         if uuid == RECORD_ACCESS:
             request = racp.decode_request(value)
             self.requests.append(request)
+            self.meanwhile(request)
             asyncio.get_running_loop().call_soon(self._act, request)
+
+    @property
+    def is_live(self) -> bool:
+        return BATTERY_LEVEL in self._told  # enabled behind live observations
 
     def happens(self, number: int) -> None:
         """Record an opening and tell it live."""
-        self.records[number] = an_opening(number)
+        self.records[number] = an_opening(number, self.store)
         self._say(LIVE_OBSERVATIONS, self._live.cut(self.records[number], 100))
 
     def _act(self, request: racp.Request) -> None:
@@ -117,8 +128,8 @@ class FakeBox:
         elif self.busy:
             self.busy -= 1
             self._code(request, ResponseCode.SERVER_BUSY)
-        elif self._does_not_know(request):
-            self._code(request, ResponseCode.OPERATOR_NOT_SUPPORTED)
+        elif refused := self._refused(request):
+            self._code(request, refused)
         elif request.opcode is Opcode.REPORT_NUMBER:
             count = len(self._meant(request))
             answer = racp.Answer(Opcode.NUMBER_RESPONSE, count=count)
@@ -132,13 +143,17 @@ class FakeBox:
         else:
             self._report(numbers)
 
-    def _does_not_know(self, request: racp.Request) -> bool:
+    def _refused(self, request: racp.Request) -> ResponseCode | None:
+        if request.store is not None and self.store is None:
+            return ResponseCode.OPERAND_NOT_SUPPORTED
+        known = request.operator is not Operator.WITHIN_RANGE or self.knows_ranges
         if request.opcode is Opcode.DELETE_STORED and not self.deletes_many:
-            return request.operator is not Operator.FIRST
-        return request.operator is Operator.WITHIN_RANGE and not self.knows_ranges
+            known = request.operator is Operator.FIRST
+        return None if known else ResponseCode.OPERATOR_NOT_SUPPORTED
 
     def _meant(self, request: racp.Request) -> list[int]:
-        numbers = sorted(self.records)
+        here = request.store in (None, self.store)
+        numbers = sorted(self.records) if here else []
         match request.operator:
             case Operator.FIRST:
                 return numbers[:1]
@@ -166,7 +181,7 @@ class FakeBox:
         self._say(RECORD_ACCESS, [answer.encode()])
 
     def _send(self, number: int) -> None:
-        kept = self.records.get(number) or an_opening(number)
+        kept = self.records.get(number) or an_opening(number, self.store)
         message = number.to_bytes(4, "little") + kept
         segments = self._stored.cut(message, 30)
         if number in self.broken:

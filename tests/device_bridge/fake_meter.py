@@ -1,7 +1,7 @@
 """A glucose meter as bleak shows it, with a memory that is asked for."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -33,7 +33,10 @@ def a_reading(
 
 @dataclass
 class FakeMeter(FakeSensor):
-    """What a meter stores, and how it fails: the `withheld` are counted, never sent."""
+    """What a meter stores, and how it fails: the `withheld` are counted, never sent.
+
+    So many records are `together` in a value. `meanwhile` happens when it is asked.
+    """
 
     tells: tuple[int, ...] = (MEASUREMENT, ACCESS)
     service: int = GLUCOSE_SERVICE
@@ -41,6 +44,10 @@ class FakeMeter(FakeSensor):
     withheld: set[int] = field(default_factory=set[int])
     counts: bool = True
     knows_bounds: bool = True
+    knows_upper: bool = True
+    measurement: int = MEASUREMENT
+    together: int = 1
+    meanwhile: Callable[[racp.Request], None] = lambda _: None
     requests: list[racp.Request] = field(default_factory=list[racp.Request])
     sent: int = 0
 
@@ -51,14 +58,17 @@ class FakeMeter(FakeSensor):
         assert which.uuid.startswith(f"0000{ACCESS:04x}")
         request = racp.decode_request(value, 2)
         self.requests.append(request)
+        self.meanwhile(request)
         asyncio.get_running_loop().call_soon(self._act, request)
 
     def _act(self, request: racp.Request) -> None:
-        bounded = request.operator is Operator.GREATER_OR_EQUAL
-        numbers = [n for n in sorted(self.records) if n >= (request.minimum or 0)]
+        low, high = request.minimum or 0, request.maximum
+        numbers = [
+            n for n in sorted(self.records) if low <= n and (high is None or n <= high)
+        ]
         if request.opcode is Opcode.REPORT_NUMBER and not self.counts:
             self._code(request, ResponseCode.OPCODE_NOT_SUPPORTED)
-        elif bounded and not self.knows_bounds:
+        elif not self._knows(request.operator):
             self._code(request, ResponseCode.OPERATOR_NOT_SUPPORTED)
         elif request.opcode is Opcode.REPORT_NUMBER:
             count = len(numbers).to_bytes(2, "little")
@@ -69,11 +79,16 @@ class FakeMeter(FakeSensor):
             self._report(numbers)
             self._code(request, ResponseCode.SUCCESS)
 
+    def _knows(self, operator: Operator) -> bool:
+        if operator is Operator.LESS_OR_EQUAL:
+            return self.knows_bounds and self.knows_upper
+        return self.knows_bounds or operator is Operator.ALL
+
     def _report(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            if number not in self.withheld:
-                self.sent += 1
-                self.tell(MEASUREMENT, self.records[number])
+        sent = [self.records[n] for n in numbers if n not in self.withheld]
+        self.sent += len(sent)
+        for at in range(0, len(sent), self.together):
+            self.tell(self.measurement, b"".join(sent[at : at + self.together]))
 
     def _code(self, request: racp.Request, code: ResponseCode) -> None:
         answer = racp.Answer(Opcode.RESPONSE_CODE, request=request.opcode, code=code)

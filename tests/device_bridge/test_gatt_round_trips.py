@@ -276,6 +276,16 @@ def test_requests_for_records_read_back(width: Width, data: st.DataObject) -> No
     assert decode_request(octets, width) == decode_either(octets) == request
 
 
+@given(requests(4), wide(4))
+def test_requests_for_records_of_a_store_read_back(request: Request, of: int) -> None:
+    if request.filter_type is None:
+        return
+    asked = request.of_store(of)
+    assert decode_request(asked.encode()) == asked
+    with pytest.raises(MalformedRecord, match="unknown filter"):
+        decode_request(asked.encode(), 2)
+
+
 @given(
     st.one_of(
         st.builds(Answer, st.just(Opcode.RESPONSE_CODE), request=U8, code=U8),

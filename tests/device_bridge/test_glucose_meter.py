@@ -74,6 +74,33 @@ def test_a_meter_that_numbers_anew_is_read_from_the_start(
     play(meter, tmp_path, story)
 
 
+@pytest.mark.parametrize("upper", [True, False])
+def test_numbers_that_begin_again_behind_the_last_lose_nothing(
+    tmp_path: Path,
+    upper: bool,  # noqa: FBT001
+) -> None:
+    meter = FakeMeter(knows_upper=upper)
+    last = 65_535
+    for number in (last - 1, last):
+        meter.records[number] = a_reading(number, meter.face - (last - number) * HOUR)
+
+    async def story(bench: Bench) -> None:
+        async with bench.linked():
+            await until(lambda: len(bench.samples) == 2)
+        for number, mass in ((0, 101), (1, 102)):
+            meter.records[number] = a_reading(number, meter.face, mass=mass)
+        async with bench.linked():
+            await until(lambda: len(bench.samples) == 4)
+        meter.records[2] = a_reading(2, meter.face, mass=103)
+        before = meter.sent
+        async with bench.linked():
+            await until(lambda: len(bench.samples) == 5)
+        assert values(bench) == [95.0, 95.0, 101.0, 102.0, 103.0]
+        assert meter.sent <= before + len(meter.records)
+
+    play(meter, tmp_path, story)
+
+
 @pytest.mark.parametrize(("counts", "bounds"), [(False, True), (True, False)])
 def test_a_meter_that_knows_less_is_read_as_well(
     tmp_path: Path,

@@ -54,5 +54,6 @@ def test_its_example_of_a_record_is_an_opening() -> None:
     assert record.value == Discrete(mdc.CONTAINER_OPENED)
     assert record.type == mdc.CONTAINER
     assert record.unsigned(mdc.TIMELINE_EPOCH, 6) == 0
-    assert record.length == 33
+    assert record.unsigned(mdc.STORE, 8) == 0x7EC13F9A
+    assert record.length == 44
     assert not record.length_counts_head

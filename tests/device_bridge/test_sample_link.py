@@ -44,6 +44,7 @@ def a_pressure(face: datetime, systolic: int = 120, user: int = 1) -> bytes:
         (uuids.WEIGHT_SCALE, "weight scale"),
         (uuids.PULSE_OXIMETER, "pulse oximeter"),
         (uuids.GLUCOSE, "glucose meter"),
+        (uuids.CGM, "continuous glucose monitor"),
         (uuids.HEART_RATE_SERVICE, "heart rate"),
     ],
 )

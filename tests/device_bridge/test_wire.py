@@ -28,6 +28,7 @@ from device_bridge.units import converted
 WIRE = Path(__file__).parents[1] / "wire"
 MEASURING = (
     "blood_pressure",
+    "cgm",
     "glucose_meter",
     "heart_rate",
     "pulse_oximeter",
@@ -66,6 +67,7 @@ def as_said(taken: Measurement) -> dict[str, Any]:
         "face": taken.face and taken.face.isoformat(),
         "user": taken.user,
         "number": taken.number,
+        "minutes": taken.minutes,
         "stored": taken.is_stored,
         "momentary": taken.momentary,
     }

@@ -106,7 +106,7 @@ class Gateway:
                 token=TOKEN,
                 token_file=None,
                 spool=self._folder,
-                hci="in process",
+                hci="inline",
                 max_links=4,
             )
             machine = bridge.Machine(
@@ -151,7 +151,7 @@ class Gateway:
     async def _radio(self, _hci: str, bonds: BondStore) -> AsyncGenerator[Stack]:
         self._plug = plug = Plug(self._air)
         transport = Transport(cast("Any", plug), cast("Any", plug))
-        radio = await power_on("in process", transport, bonds)
+        radio = await power_on("inline", transport, bonds)
         try:
             yield Stack(client_on(radio), scanner_on(radio), "passive", radio.lost)
         finally:

@@ -39,6 +39,17 @@ MENDED = {
     "a bridge started on a disk that takes nothing waits for it": struck(
         (Fault.READ_ONLY, Step.START_LIVE, 1), (Fault.KILLED, Step.SCAN, 3)
     ),
+    "a box that is reset and filled again before it is told to delete": struck(
+        (Fault.RESET, Step.SPOOL, 1), (Fault.MEMORY_FULL, Step.ANSWER, 2), small=True
+    ),
+    "what a box drops while it is read again is here already": struck(
+        (Fault.CLOCK_SET, Step.SPOOL, 1),
+        (Fault.CLOCK_SET, Step.IDENTIFY, 4),
+        small=True,
+    ),
+    "a bridge killed while it discovers is followed by one": struck(
+        (Fault.KILLED, Step.DISCOVER, 1)
+    ),
     "a clock that is decades off can be set and told of": struck(
         (Fault.CLOCK_SET, Step.DELETED, 2), (Fault.CLOCK_LOST, Step.LIVE, 4), small=True
     ),
