@@ -104,29 +104,18 @@ def migrate(asked: argparse.Namespace) -> int:
     return 0
 
 
-def expand_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("timing", metavar="TIMING.json", help="a file, or - for stdin")
-    parser.add_argument("--zone", required=True, help="IANA name, as Europe/London")
-    parser.add_argument(
-        "--from", dest="first", required=True, metavar="D", help="first local day"
-    )
-    parser.add_argument(
-        "--to", dest="last", required=True, metavar="D", help="last local day, included"
-    )
-
-
 def expand(asked: argparse.Namespace) -> int:
-    """Print when a FHIR R4 Timing makes doses due, one UTC instant a line.
+    """Print when a prescription makes doses due, one UTC instant a line.
 
-    Periods in s, min and h are real time from the start of the bounds; those in d, wk,
-    mo and a are clock times of the zone and need timeOfDay. A time that spring skips
-    is due right after the gap, one that autumn repeats at its first pass.
+    Reads a FHIR R4 Timing, Dosage, list of Dosages or MedicationRequest, or a timing in
+    our own JSON. Periods in s, min and h are real time from the start of the bounds;
+    those in d, wk, mo and a are clock times of the zone and need timeOfDay. A time that
+    spring skips is due right after the gap, one that autumn repeats at its first pass.
+    Doses as needed are never due.
     """
     from backend.regimens.expand_command import due_lines
 
-    for line in due_lines(
-        asked.timing, zone=asked.zone, first=asked.first, last=asked.last
-    ):
+    for line in due_lines(asked):
         print(line)
     return 0
 
@@ -325,7 +314,11 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command(doctor, needs_schema=False),
     "import": Command(import_, arguments_in("backend.imports.command")),
     "report": Command(report, arguments_in("backend.reports.command")),
-    "expand": Command(expand, expand_arguments, needs_schema=False),
+    "expand": Command(
+        expand,
+        arguments_in("backend.regimens.expand_command"),
+        needs_schema=False,
+    ),
     "serve": Command(serve),
     "work": Command(work),
     "tick": Command(tick),

@@ -145,8 +145,8 @@ def _with_windows(
             tzdb=TZDB_VERSION,
             window_from=window[0],
             window_until=window[1],
-            amount=version.amount,
-            unit=version.unit,
+            amount=version.amount if one.amount is None else one.amount,
+            unit=version.unit if one.unit is None else one.unit,
         )
 
 
