@@ -9,63 +9,30 @@ from pathlib import Path
 import pytest
 
 from backend.regimens.fhir_dosage import Prescribed
-from backend.regimens.fhir_meals import Meals
-from backend.regimens.fhir_timing import Circumstances
-from backend.regimens.read import read
 from backend.regimens.timing import (
     AfterTaken,
     AsNeeded,
-    BadTiming,
     ClockTimes,
     Cycle,
     DailyCount,
-    Food,
     Phase,
 )
-from backend.regimens.wording import sentence
-from backend.regimens.zones import zone_named
+from tests.backend.regimens.dosages import (
+    EIGHT,
+    Json,
+    days,
+    dosage,
+    mg,
+    prescribed,
+    prn,
+    told,
+)
 from tests.backend.regimens.expanding import LONDON, Expanded
-
-PARIS = zone_named("Europe/Paris")
-Json = dict[str, object]
-MEALS: Meals = {"breakfast": time(7, 30), "dinner": time(19), "bedtime": time(23, 30)}
-EIGHT: Json = {"timeOfDay": ["08:00:00"]}
 
 
 @pytest.fixture
 def expand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Expanded:
     return Expanded(tmp_path, capsys)
-
-
-def mg(value: float, unit: str = "mg") -> Json:
-    return {
-        "doseAndRate": [
-            {
-                "doseQuantity": {
-                    "value": value,
-                    "unit": unit,
-                    "system": "http://unitsofmeasure.org",
-                    "code": unit,
-                }
-            }
-        ]
-    }
-
-
-def dosage(repeat: Json, amount: float | None = None, **members: object) -> Json:
-    dose: Json = {} if amount is None else mg(amount)
-    return {"timing": {"repeat": repeat}, **dose, **members}
-
-
-def prn(*more: Json, **members: object) -> Json:
-    said: Json = {"asNeededBoolean": True, **members}
-    for one in more:
-        said |= one
-    return said
-
-
-def days(number: int) -> Json:
-    return {"boundsDuration": {"value": number, "unit": "d"}}
 
 
 EMPTY: Json = {}
@@ -103,15 +70,6 @@ TITRATION = [
         sequence=3,
     ),
 ]
-
-
-def prescribed(written: object, meals: Meals = MEALS) -> Prescribed:
-    return read(written, Circumstances(PARIS, meals=meals, untimed=True))
-
-
-def told(written: object) -> str:
-    read_ = prescribed(written)
-    return sentence(read_.timing, zone=PARIS, amount=read_.amount, unit=read_.unit)
 
 
 def test_a_taper_is_asked_phase_by_phase(expand: Expanded) -> None:
@@ -208,59 +166,6 @@ def test_a_request_is_read_with_its_drug(golden: Callable[[str], Path]) -> None:
         "tablet",
         "metformin 500 mg",
     )
-
-
-def test_meals_are_the_patients_own(expand: Expanded) -> None:
-    before = {"when": ["ACM", "ACV"], "offset": 30}
-    meals = ("--meal", "breakfast=07:30", "--meal", "dinner=19:00")
-
-    assert expand.due(before, "2026-03-28 2026-03-29", LONDON, *meals) == [
-        "2026-03-28T07:00:00Z",
-        "2026-03-28T18:30:00Z",
-        "2026-03-29T06:00:00Z",
-        "2026-03-29T17:30:00Z",
-    ]
-    assert told({"repeat": before}) == "daily at 07:00 and 18:30, before food"
-    assert told({"repeat": {"when": ["PCV"], "offset": 60}}) == (
-        "evenings at 20:00, after food"
-    )
-    assert told({"repeat": {"when": ["HS"]}}) == "nights at 23:30"
-
-
-@pytest.mark.parametrize(
-    ("repeat", "why"),
-    [
-        ({"when": ["AC"]}, "no lunch time is known"),
-        ({"when": ["CM"], "offset": 5}, "offset says nothing"),
-        ({"when": ["HS"], "offset": 30, "timeOfDay": ["08:00:00"]}, "stand together"),
-        ({"when": ["PCV"], "offset": 400}, "another day"),
-        ({"when": ["PCV"], "offset": 1441}, "offset lies between"),
-        ({"when": ["PCV"], "offset": 1.5}, "whole number of minutes"),
-        ({"when": ["ACM", "PCV"]}, "write them apart"),
-        ({"when": ["ACM"], "frequency": 2, "period": 1, "periodUnit": "d"}, "name 1"),
-    ],
-)
-def test_events_that_leave_a_choice_open_are_refused(repeat: Json, why: str) -> None:
-    with pytest.raises(BadTiming, match=why):
-        prescribed({"repeat": repeat})
-
-
-@pytest.mark.parametrize(
-    ("system", "code", "food"),
-    [
-        ("http://snomed.info/sct", "311504000", Food.WITH),
-        ("http://snomed.info/sct", "311501008", Food.BEFORE),
-        ("http://terminology.hl7.org/CodeSystem/v3-TimingEvent", "PC", Food.AFTER),
-        ("http://snomed.info/sct", "417929005", None),
-    ],
-)
-def test_how_it_goes_with_food_is_an_additional_instruction(
-    system: str, code: str, food: Food | None
-) -> None:
-    said = [{"coding": [{"system": system, "code": code}]}]
-    read_ = prescribed(dosage(EIGHT, additionalInstruction=said))
-
-    assert read_.timing == Phase(ClockTimes((time(8),)), food=food)
 
 
 def per_day(value: float, unit: str, hours: int = 24) -> Json:
@@ -418,11 +323,6 @@ def test_what_is_no_prescription_is_refused_in_one_line(
     err = expand.refusal(written)
 
     assert any(part in err for part in why.split("|")), err
-
-
-@pytest.mark.parametrize("meal", ["brunch=10:00", "dinner", "dinner=25:00"])
-def test_a_meal_that_nobody_knows_is_refused(expand: Expanded, meal: str) -> None:
-    assert expand.refusal({"repeat": EIGHT}, "--meal", meal)
 
 
 def test_json_without_end_is_refused_and_not_followed(expand: Expanded) -> None:
