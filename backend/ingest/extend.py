@@ -6,7 +6,9 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from backend.alerts.next_dose import answered
 from backend.database import transaction
+from backend.regimens.chain import number_of
 from backend.regimens.schedule import Made, materialise, to_extend
 from backend.reminders.plan import cancel_for, plan
 from backend.state.refresh import refresh
@@ -37,5 +39,11 @@ def schedule(session: Session, patient_ids: Iterable[UUID], *, now: datetime) ->
     moved = [(d.patient_id, d.regimen_id, d.occurrence) for d in made.changed]
     cancel_for(session, [*made.removed, *moved], because="rescheduled", now=now)
     plan(session, [*made.new, *made.changed], now=now)
+    known = {
+        (dose.patient_id, dose.regimen_id)
+        for dose in made.new
+        if number_of(dose.occurrence) is not None and dose.window_until > now
+    }
+    answered(session, known, now=now)
     refresh(session, ids, now=now)
     return made
