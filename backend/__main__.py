@@ -241,6 +241,20 @@ def people(asked: argparse.Namespace) -> int:
     return 0
 
 
+def prescribe(asked: argparse.Namespace) -> int:
+    """Prescribe what a file says to a patient, or change what they take.
+
+    Reads what `expand` reads. Where it does not say when it begins, --from does. Prints
+    the regimen with its version, the prescription as a sentence, and the doses ahead;
+    with --check nothing is written.
+    """
+    from backend.desk.prescribe import run
+
+    for line in run(asked):
+        print(line)
+    return 0
+
+
 def audit(_asked: argparse.Namespace) -> int:
     """Walk every audit chain; the exit code is 1 when one is broken."""
     from backend.people.commands import verify_audit
@@ -325,6 +339,7 @@ COMMANDS: Mapping[str, Command] = {
     "bridge-code": Command(bridge_code, bridge_code_arguments),
     "bridge-revoke": Command(bridge_revoke, bridge_revoke_arguments),
     "people": Command(people, arguments_in("backend.desk.commands")),
+    "prescribe": Command(prescribe, arguments_in("backend.desk.prescribe")),
     "erase": Command(erase, erase_arguments),
     "audit": Command(audit),
     "demo": Command(demo, demo_arguments, needs_schema=False),

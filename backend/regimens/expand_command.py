@@ -11,8 +11,6 @@ from backend.regimens.read import read_file, read_meals
 from backend.regimens.timing import BadTiming, is_untimed
 from backend.regimens.zones import zone_named
 
-LONGEST_REFUSAL = 300
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("timing", metavar="TIMING.json", help="a file, or - for stdin")
@@ -40,13 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def due_lines(asked: argparse.Namespace) -> Iterator[str]:
     """Return the instants due on the local days asked for, as UTC text, ascending.
 
-    Raises BadTiming, in one line, before the first instant.
+    Raises BadTiming before the first instant.
     """
-    try:
-        found = _expand(asked)
-    except BadTiming as error:
-        line = " ".join(str(error).split())
-        raise BadTiming(line[:LONGEST_REFUSAL]) from error
+    found = _expand(asked)
     return (f"{due_at:%Y-%m-%dT%H:%M:%SZ}" for due_at in found)
 
 

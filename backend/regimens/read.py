@@ -15,6 +15,7 @@ from backend.regimens.fhir_timing import Circumstances, read_timing
 from backend.regimens.timing import BadTiming
 from backend.regimens.timing_json import from_json
 
+LONGEST_REFUSAL = 300
 # What stands in a Dosage and never in a Timing.
 OF_A_DOSAGE = {
     *("sequence", "text", "timing", "doseAndRate", "asNeededBoolean"),
@@ -32,6 +33,9 @@ def read_file(path: str, at: Circumstances) -> Prescribed:
         return read(_json(path), at)
     except RecursionError as error:
         raise BadTiming(f"{path} is nested too deeply") from error
+    except BadTiming as error:
+        # It may quote the file: one line of it, and not all.
+        raise BadTiming(" ".join(str(error).split())[:LONGEST_REFUSAL]) from error
 
 
 def read(written: object, at: Circumstances) -> Prescribed:
