@@ -177,18 +177,6 @@ def serve(_asked: argparse.Namespace) -> int:
     return run()
 
 
-def bridge_code_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--clinic", required=True, metavar="NAME|ID", help="whose devices it will read"
-    )
-    parser.add_argument(
-        "--kind",
-        choices=["gateway", "cloud"],
-        default="gateway",
-        help="a gateway by radio (default), or a vendor's cloud",
-    )
-
-
 def bridge_code(asked: argparse.Namespace) -> int:
     """Print a code with which one new bridge can be paired within ten minutes."""
     from backend.clock import real_now
@@ -198,10 +186,6 @@ def bridge_code(asked: argparse.Namespace) -> int:
     return 0
 
 
-def bridge_revoke_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bridge", metavar="ID", help="the id it got when it was paired")
-
-
 def bridge_revoke(asked: argparse.Namespace) -> int:
     """Shut a bridge off, at once and for good; it can be paired anew."""
     from backend.clock import real_now
@@ -209,11 +193,6 @@ def bridge_revoke(asked: argparse.Namespace) -> int:
 
     print(f"revoked: {revoke_bridge(asked.bridge, real=real_now())}")
     return 0
-
-
-def erase_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("patient", metavar="PATIENT_ID")
-    parser.add_argument("--yes", action="store_true", help="it cannot be undone")
 
 
 def erase(asked: argparse.Namespace) -> int:
@@ -244,9 +223,8 @@ def people(asked: argparse.Namespace) -> int:
 def prescribe(asked: argparse.Namespace) -> int:
     """Prescribe what a file says to a patient, or change what they take.
 
-    Reads what `expand` reads. Where it does not say when it begins, --from does. Prints
-    the regimen with its version, the prescription as a sentence, and the doses ahead;
-    with --check nothing is written.
+    Reads what `expand` reads. Prints the regimen with its version, the prescription as
+    a sentence, and the doses ahead; with --check nothing is written.
     """
     from backend.desk.prescribe import run
 
@@ -308,9 +286,15 @@ def report(asked: argparse.Namespace) -> int:
     return run(asked)
 
 
-def arguments_in(module: str) -> Callable[[argparse.ArgumentParser], None]:
+def arguments_in(
+    module: str, name: str = "arguments"
+) -> Callable[[argparse.ArgumentParser], None]:
     """Return what adds the arguments that a module keeps beside its command."""
-    return lambda parser: import_module(module).arguments(parser)
+    return lambda parser: getattr(import_module(module), name)(parser)
+
+
+BRIDGE = "backend.people.bridge_arguments"
+DESK = "backend.desk.commands"
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,11 +320,11 @@ COMMANDS: Mapping[str, Command] = {
     "serve": Command(serve),
     "work": Command(work),
     "tick": Command(tick),
-    "bridge-code": Command(bridge_code, bridge_code_arguments),
-    "bridge-revoke": Command(bridge_revoke, bridge_revoke_arguments),
-    "people": Command(people, arguments_in("backend.desk.commands")),
+    "bridge-code": Command(bridge_code, arguments_in(BRIDGE, "code_arguments")),
+    "bridge-revoke": Command(bridge_revoke, arguments_in(BRIDGE, "revoke_arguments")),
+    "people": Command(people, arguments_in(DESK)),
     "prescribe": Command(prescribe, arguments_in("backend.desk.prescribe")),
-    "erase": Command(erase, erase_arguments),
+    "erase": Command(erase, arguments_in(DESK, "erase_arguments")),
     "audit": Command(audit),
     "demo": Command(demo, demo_arguments, needs_schema=False),
 }

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
@@ -114,17 +115,17 @@ def _taken(
     near = fetch(session, NEAR, items, back=max(back, ROLLING), no_dose=list(NO_DOSE))
     for row in near:
         found[row["patient_id"], row["regimen_id"]].append(
-            Taken(row["occurred_at"], _doses(row))
+            Taken(row["occurred_at"], doses_in(row, row["of_one"], row["of_unit"]))
         )
     return found
 
 
-def _doses(row: RowMapping) -> Fraction:
-    """Return how many prescribed doses were taken: what was measured, or one."""
-    measured, one = row["amount"], row["of_one"]
-    if measured is None or not one or row["unit"] != row["of_unit"]:
+def doses_in(event: RowMapping, amount: Decimal | None, unit: str | None) -> Fraction:
+    """Return how many prescribed doses an event is: what was measured, or one."""
+    measured = event["amount"]
+    if measured is None or not amount or event["unit"] != unit:
         return Fraction(1)
-    return Fraction(measured) / Fraction(one)
+    return Fraction(measured) / Fraction(amount)
 
 
 def _warn(

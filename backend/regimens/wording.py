@@ -31,6 +31,7 @@ from backend.regimens.words.lexicon import Words
 from backend.regimens.zones import DAY, wall
 
 Bound = date | datetime | None
+LANGUAGES = frozenset(WORDS)
 FEW = 13  # days that are counted; more of them end on a date
 
 
