@@ -91,46 +91,47 @@ def test_what_we_write_reads_back_to_the_same_doses(
         assert theirs.timing == timing
 
 
+Json = dict[str, object]
+
+
+def having(**members: st.SearchStrategy[object]) -> st.SearchStrategy[Json]:
+    return st.fixed_dictionaries(members)
+
+
+def as_instant(day: date, at: time, offset: str) -> str:
+    return f"{day}T{at:%H:%M}:00{offset}"
+
+
+dates = st.dates(date(2025, 1, 1), date(2027, 12, 31))
 clock = st.times().map(lambda at: f"{at:%H:%M}:00")
-day = st.dates(date(2025, 1, 1), date(2027, 12, 31)).map(str)
-instant = st.builds(
-    lambda day, at, offset: f"{day}T{at:%H:%M}:00{offset}",
-    st.dates(date(2025, 1, 1), date(2027, 12, 31)),
-    st.times(),
-    st.sampled_from(["Z", "+01:00", "-09:30", "+14:00"]),
-)
-bounds = st.fixed_dictionaries({"boundsPeriod": st.builds(dict, start=day | instant)})
+offsets = st.sampled_from(["Z", "+01:00", "-09:30", "+14:00"])
+start = dates.map(str) | st.builds(as_instant, dates, st.times(), offsets)
+bounds = having(boundsPeriod=having(start=start))
 walls = st.one_of(
-    st.builds(dict, timeOfDay=st.lists(clock, min_size=1, max_size=4)),
-    st.builds(
-        dict,
+    having(timeOfDay=st.lists(clock, min_size=1, max_size=4)),
+    having(
         timeOfDay=st.lists(clock, min_size=1, max_size=2),
         dayOfWeek=st.lists(st.sampled_from([str(d) for d in Weekday]), min_size=1),
         period=st.integers(1, 4),
         periodUnit=st.just("wk"),
     ),
-    st.builds(
-        dict,
+    having(
         timeOfDay=st.lists(clock, min_size=1, max_size=2),
         period=st.integers(1, 9),
         periodUnit=st.sampled_from(["d", "wk", "mo", "a"]),
     ),
 )
-hours = st.builds(
-    dict,
+hours = having(
     frequency=st.integers(1, 4),
     period=st.integers(2, 100),
     periodUnit=st.sampled_from(["h", "min"]),
 )
-counts = st.just({}) | st.builds(dict, count=st.integers(1, 20))
+counts = having() | having(count=st.integers(1, 20))
 
 
 @given(bounds, walls | hours, counts, zones)
 def test_what_others_wrote_leaves_as_the_same_doses(
-    bound: dict[str, object],
-    often: dict[str, object],
-    counted: dict[str, object],
-    zone: ZoneInfo,
+    bound: Json, often: Json, counted: Json, zone: ZoneInfo
 ) -> None:
     theirs = read({"repeat": {**bound, **often, **counted}}, Circumstances(zone))
     ours = read(written(theirs, zone), Circumstances(zone))
