@@ -104,29 +104,18 @@ def migrate(asked: argparse.Namespace) -> int:
     return 0
 
 
-def expand_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("timing", metavar="TIMING.json", help="a file, or - for stdin")
-    parser.add_argument("--zone", required=True, help="IANA name, as Europe/London")
-    parser.add_argument(
-        "--from", dest="first", required=True, metavar="D", help="first local day"
-    )
-    parser.add_argument(
-        "--to", dest="last", required=True, metavar="D", help="last local day, included"
-    )
-
-
 def expand(asked: argparse.Namespace) -> int:
-    """Print when a FHIR R4 Timing makes doses due, one UTC instant a line.
+    """Print when a prescription makes doses due, one UTC instant a line.
 
-    Periods in s, min and h are real time from the start of the bounds; those in d, wk,
-    mo and a are clock times of the zone and need timeOfDay. A time that spring skips
-    is due right after the gap, one that autumn repeats at its first pass.
+    Reads a FHIR R4 Timing, Dosage, list of Dosages or MedicationRequest, or a timing in
+    our own JSON. Periods in s, min and h are real time from the start of the bounds;
+    those in d, wk, mo and a are clock times of the zone and need timeOfDay. A time that
+    spring skips is due right after the gap, one that autumn repeats at its first pass.
+    Doses as needed are never due.
     """
     from backend.regimens.expand_command import due_lines
 
-    for line in due_lines(
-        asked.timing, zone=asked.zone, first=asked.first, last=asked.last
-    ):
+    for line in due_lines(asked):
         print(line)
     return 0
 
@@ -188,18 +177,6 @@ def serve(_asked: argparse.Namespace) -> int:
     return run()
 
 
-def bridge_code_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--clinic", required=True, metavar="NAME|ID", help="whose devices it will read"
-    )
-    parser.add_argument(
-        "--kind",
-        choices=["gateway", "cloud"],
-        default="gateway",
-        help="a gateway by radio (default), or a vendor's cloud",
-    )
-
-
 def bridge_code(asked: argparse.Namespace) -> int:
     """Print a code with which one new bridge can be paired within ten minutes."""
     from backend.clock import real_now
@@ -209,10 +186,6 @@ def bridge_code(asked: argparse.Namespace) -> int:
     return 0
 
 
-def bridge_revoke_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bridge", metavar="ID", help="the id it got when it was paired")
-
-
 def bridge_revoke(asked: argparse.Namespace) -> int:
     """Shut a bridge off, at once and for good; it can be paired anew."""
     from backend.clock import real_now
@@ -220,11 +193,6 @@ def bridge_revoke(asked: argparse.Namespace) -> int:
 
     print(f"revoked: {revoke_bridge(asked.bridge, real=real_now())}")
     return 0
-
-
-def erase_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("patient", metavar="PATIENT_ID")
-    parser.add_argument("--yes", action="store_true", help="it cannot be undone")
 
 
 def erase(asked: argparse.Namespace) -> int:
@@ -249,6 +217,19 @@ def people(asked: argparse.Namespace) -> int:
     from backend.desk.commands import run
 
     print(run(asked))
+    return 0
+
+
+def prescribe(asked: argparse.Namespace) -> int:
+    """Prescribe what a file says to a patient, or change what they take.
+
+    Reads what `expand` reads. Prints the regimen with its version, the prescription as
+    a sentence, and the doses ahead; with --check nothing is written.
+    """
+    from backend.desk.prescribe import run
+
+    for line in run(asked):
+        print(line)
     return 0
 
 
@@ -305,9 +286,15 @@ def report(asked: argparse.Namespace) -> int:
     return run(asked)
 
 
-def arguments_in(module: str) -> Callable[[argparse.ArgumentParser], None]:
+def arguments_in(
+    module: str, name: str = "arguments"
+) -> Callable[[argparse.ArgumentParser], None]:
     """Return what adds the arguments that a module keeps beside its command."""
-    return lambda parser: import_module(module).arguments(parser)
+    return lambda parser: getattr(import_module(module), name)(parser)
+
+
+BRIDGE = "backend.people.bridge_arguments"
+DESK = "backend.desk.commands"
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,14 +312,19 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command(doctor, needs_schema=False),
     "import": Command(import_, arguments_in("backend.imports.command")),
     "report": Command(report, arguments_in("backend.reports.command")),
-    "expand": Command(expand, expand_arguments, needs_schema=False),
+    "expand": Command(
+        expand,
+        arguments_in("backend.regimens.expand_command"),
+        needs_schema=False,
+    ),
     "serve": Command(serve),
     "work": Command(work),
     "tick": Command(tick),
-    "bridge-code": Command(bridge_code, bridge_code_arguments),
-    "bridge-revoke": Command(bridge_revoke, bridge_revoke_arguments),
-    "people": Command(people, arguments_in("backend.desk.commands")),
-    "erase": Command(erase, erase_arguments),
+    "bridge-code": Command(bridge_code, arguments_in(BRIDGE, "code_arguments")),
+    "bridge-revoke": Command(bridge_revoke, arguments_in(BRIDGE, "revoke_arguments")),
+    "people": Command(people, arguments_in(DESK)),
+    "prescribe": Command(prescribe, arguments_in("backend.desk.prescribe")),
+    "erase": Command(erase, arguments_in(DESK, "erase_arguments")),
     "audit": Command(audit),
     "demo": Command(demo, demo_arguments, needs_schema=False),
 }

@@ -27,13 +27,13 @@ from backend.ingest.elapse import elapse
 from backend.ingest.extend import extend
 from backend.ingest.replace import propose_replacements
 from backend.ingest.screen import screen_due, screen_silent, wake_alerts
+from backend.ingest.word import word
 from backend.log import configure
 from backend.outbox.beat import begin, end
 from backend.outbox.claim import next_due
 from backend.outbox.deliver import deliver
 from backend.outbox.reconcile import reconcile, report
 from backend.people.sweep import sweep
-from backend.reminders.word import word
 from backend.settings import settings
 from backend.vitals.compact import compact, forget_keys
 from notifications.channels import log_only, open_channels

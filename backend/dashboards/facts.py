@@ -71,6 +71,20 @@ WORDS: Mapping[str, Mapping[str, Said]] = {
         "at_risk_days": Said("Raises an alert when it may be empty within", "days"),
     },
     "run-out": {"run_out_on": Said("Stock ends on")},
+    "next-dose-waits": {
+        "due_at": Said("The last dose was due"),
+        "window_until": Said("It could be taken until"),
+        "label": Said("What is known of it"),
+    },
+    "as-needed-limit": {
+        "at": Said("The dose was taken"),
+        "limits": Said("It came"),
+        "doses_in_24_hours": Said("With it, in 24 hours", "doses"),
+        "most_in_24_hours": Said("Prescribed at most, in 24 hours", "doses"),
+        "least_hours": Said("Prescribed at least, apart", "hours"),
+        "free_at": Said("The next is within limits from"),
+        "dose_event_id": Said("Record"),
+    },
 }
 
 

@@ -1,7 +1,7 @@
 """One patient's page: the clinician's, and the patient's own record."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from backend.dashboards.history import (
     timeline_of,
 )
 from backend.dashboards.messages import MESSAGE_COLUMNS, message_row
+from backend.dashboards.regimens import regimens_of
 from backend.dashboards.supplies import (
     orders_of,
     stock_chart,
@@ -45,8 +46,6 @@ from backend.dashboards.words import (
 )
 from backend.errors import NotFound
 from backend.people.readers import Reader
-from backend.regimens.timing_json import from_json
-from backend.regimens.wording import sentence
 from backend.state.need import SILENT_AFTER
 
 AHEAD = timedelta(hours=72)
@@ -78,7 +77,7 @@ def patient_page(
         identifier=person["identifier"] or "",
         born_on=person["birth_date"],
         zone=zone,
-        regimens=_regimens(sight, patient_id, ZoneInfo(zone)),
+        regimens=regimens_of(sight, patient_id, ZoneInfo(zone)),
         needs=_needs(person, alerts),
         strip=strip_days(person["strip"] or ()),
         ranges=tuple(
@@ -145,36 +144,6 @@ def _needs(person: RowMapping, alerts: Sequence[AlertRow]) -> tuple[Need, ...]:
         return needs(reasons)
     worst = alerts[0]
     return needs(reasons, worst.title, alert_path(worst.patient_id, worst.alert_id))
-
-
-def _regimens(sight: Sight, patient_id: UUID, zone: ZoneInfo) -> tuple[str, ...]:
-    today = sight.now.astimezone(zone).date()
-    rows = sight.rows(
-        """DISTINCT ON (v.regimen_id) v.timing, v.amount, v.unit, v.effective_from,
-        v.until, COALESCE(p.name, initcap(g.drug)) AS name""",
-        """regimen_version v JOIN regimen g USING (patient_id, regimen_id)
-        LEFT JOIN product p USING (gtin)""",
-        (
-            "v.patient_id = :patient AND v.effective_from <= :now",
-            "(v.until IS NULL OR v.until > :now)",
-        ),
-        of="v.patient_id",
-        order="v.regimen_id, v.version DESC",
-        given={"patient": patient_id},
-    )
-    return tuple(f"{row['name']}: {_prescribed(row, zone, today)}." for row in rows)
-
-
-def _prescribed(row: RowMapping, zone: ZoneInfo, today: date) -> str:
-    return sentence(
-        from_json(row["timing"]),
-        zone=zone,
-        amount=row["amount"],
-        unit=row["unit"],
-        start=row["effective_from"].astimezone(zone).date(),
-        end=row["until"] and row["until"].astimezone(zone).date(),
-        today=today,
-    )
 
 
 def _upcoming(sight: Sight, doses: Sequence[RowMapping]) -> tuple[DoseRow, ...]:

@@ -69,3 +69,18 @@ def report(
         )
         notice = report_notice(sight, regimen, occurrence, new=new)
     return done("/today", notice)
+
+
+@router.post("/today/as-needed")
+def report_as_needed(
+    visit: Visiting,
+    regimen: Annotated[UUID, Form()],
+    key: Annotated[UUID, Form()],
+) -> RedirectResponse:
+    """Record that the reader took a dose as needed now; pressed twice it is one."""
+    admit(visit, Role.PATIENT)
+    with transaction() as session:
+        self_report(
+            session, visit.reader, regimen, at=visit.now, key=key, now=visit.now
+        )
+    return done("/today", "reported")

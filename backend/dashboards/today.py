@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from backend.dashboards.history import doses_of
 from backend.dashboards.patient import dose_row
+from backend.dashboards.regimens import as_needed_of
 from backend.dashboards.supplies import orders_of, stock_row, stocks_of
 from backend.dashboards.views import DoseRow, Phase, TodayPage
 from backend.dashboards.visible import Sight
@@ -48,6 +49,7 @@ def today_page(sight: Sight, *, zone: str) -> TodayPage:
         strip=strip_days(person["strip"] or ()),
         stock=tuple(stock_row(row, zone) for row in stocks_of(sight, patient_id)),
         orders=tuple(o for o in orders_of(sight, patient_id) if o.moves),
+        as_needed=as_needed_of(sight, patient_id, ZoneInfo(zone)),
     )
 
 

@@ -232,6 +232,31 @@ class DoseRecord:
 
 
 @dataclass(frozen=True)
+class Prescribed:
+    """What somebody takes, as a sentence, and in which language that is."""
+
+    said: str
+    language: str = "en"
+
+
+@dataclass(frozen=True)
+class AsNeededRow:
+    """A medicine to be taken when needed: read before it is.
+
+    `free_at` is when the next dose is within limits, empty when it is now. `key` is
+    that of the next word of the patient for it.
+    """
+
+    what: str
+    said: Prescribed
+    regimen_id: UUID
+    free_at: datetime | None
+    taken: float
+    most: int | None
+    key: UUID
+
+
+@dataclass(frozen=True)
 class PatientPage:
     """One patient. `audit` says who looked here last, in real time.
 
@@ -245,7 +270,7 @@ class PatientPage:
     identifier: str
     born_on: date | None
     zone: str
-    regimens: tuple[str, ...]  # "Examplinib 50 mg: 1 tablet at 08:00 and 20:00."
+    regimens: tuple[Prescribed, ...]
     needs: tuple[Need, ...]
     strip: tuple[StripDay, ...]
     ranges: tuple[Link, ...]  # 90 days, 30 days, 7 days, 1 day
@@ -277,6 +302,7 @@ class TodayPage:
     strip: tuple[StripDay, ...]
     stock: tuple[StockRow, ...]
     orders: tuple[PatientOrder, ...] = ()
+    as_needed: tuple[AsNeededRow, ...] = ()
 
 
 # ---------------------------------------------------------------- messages

@@ -88,6 +88,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def erase_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("patient", metavar="PATIENT_ID")
+    parser.add_argument("--yes", action="store_true", help="it cannot be undone")
+
+
 def run(asked: argparse.Namespace) -> str:
     """Do what is asked in one transaction, and return a line that says so."""
     from backend.clock import domain_now

@@ -28,6 +28,23 @@ def operator(session: Session, login: str) -> tuple[Actor, UUID]:
     return Actor(found.role, found.account_id, found.clinic_id), found.clinic_id
 
 
+def prescriber(session: Session, login: str) -> tuple[Actor, UUID, UUID]:
+    """Return who acts, of which clinic, and the clinician that they are.
+
+    Raises NotFound for anybody else.
+    """
+    found = find_account(session, login)
+    if (
+        found is None
+        or found.role != "clinician"
+        or found.disabled_at is not None
+        or found.clinic_id is None
+    ):
+        raise NotFound(f"No clinician signs in as {login}.")
+    actor = Actor(found.role, found.account_id, found.clinic_id)
+    return actor, found.clinic_id, found.subject_id
+
+
 def patient(session: Session, named: str, clinic_id: UUID) -> UUID:
     """Return a patient of the clinic by id or SYSTEM=NUMBER, held; raises NotFound."""
     found = _uuid(named)

@@ -22,7 +22,9 @@ from backend.doses.record import record
 from backend.doses.rematch import rematch
 from backend.doses.touched import in_holes
 from backend.feeds.orders import publish
+from backend.ingest.guard import watch
 from backend.ingest.items import DoseItem, Read, Verdict
+from backend.ingest.next_dose import go_on
 from backend.ingest.sort import device_ids, new_doses, sort
 from backend.ingest.verdicts import oddities, refused, verdicts
 from backend.people.readers import Sender
@@ -96,9 +98,10 @@ def follow(
 
     Match again; cancel the reminders of doses that were taken, plan those of doses that
     turn out not to be; take from stock, see anew how long it lasts and open the
-    reorder; take back what is disproved; bring the state rows up to date; show the
-    manufacturer what was ordered. `events` are dose events that stock must look at
-    even where no label changes.
+    reorder; take back what is disproved; hold what was taken as needed to its limits;
+    bring the state rows up to date; plan what follows the last taken dose; show the
+    manufacturer what was ordered. `events` are dose events that stock and limits must
+    look at even where no label changes.
     """
     if not patients:
         return Changes()
@@ -112,7 +115,21 @@ def follow(
     supply = reviewed(session, moved, now=now)
     reconsider(session, patients, stock.inconvertible, now=now)
     warn_short(session, supply.short, now=now)
+    watch(session, _unscheduled(events, changes), now=now)
     refresh(session, patients, now=now)
+    again = go_on(session, changes, now=now)
+    if again:
+        whose = {patient_id for patient_id, _, _ in again}
+        follow(session, again, patients=whose, now=now, cause="next_dose")
     for order in supply.opened:  # last, for the lock on a feed's end is everybody's
         publish(session, order, now=now)
     return changes
+
+
+def _unscheduled(
+    events: Collection[tuple[UUID, UUID]], changes: Changes
+) -> set[tuple[UUID, UUID]]:
+    """The events that are no scheduled dose, so perhaps one as needed."""
+    doses = {(one.patient_id, one.dose_event_id) for one in changes.doses}
+    relabelled = {(one.patient_id, one.dose_event_id) for one in changes.events}
+    return relabelled.union(events) - doses

@@ -1,12 +1,14 @@
 """Write the doses ahead, and what belongs to them: reminders, and the state row."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import Session
 
+from backend.alerts.next_dose import answered
 from backend.database import transaction
+from backend.regimens.chain import number_of
 from backend.regimens.schedule import Made, materialise, to_extend
 from backend.reminders.plan import cancel_for, plan
 from backend.state.refresh import refresh
@@ -34,8 +36,25 @@ def schedule(session: Session, patient_ids: Iterable[UUID], *, now: datetime) ->
     """
     ids = set(patient_ids)
     made = materialise(session, ids, now=now)
+    announce(session, ids, made, now=now)
+    return made
+
+
+def announce(
+    session: Session, patient_ids: Collection[UUID], made: Made, *, now: datetime
+) -> None:
+    """Do what follows from doses that were made, moved or taken away.
+
+    Their reminders come, move and go with them, who was asked what comes next has the
+    answer, and the state rows are brought up to date.
+    """
     moved = [(d.patient_id, d.regimen_id, d.occurrence) for d in made.changed]
     cancel_for(session, [*made.removed, *moved], because="rescheduled", now=now)
     plan(session, [*made.new, *made.changed], now=now)
-    refresh(session, ids, now=now)
-    return made
+    known = {
+        (dose.patient_id, dose.regimen_id)
+        for dose in made.new
+        if number_of(dose.occurrence) is not None and dose.window_until > now
+    }
+    answered(session, known, now=now)
+    refresh(session, patient_ids, now=now)

@@ -7,10 +7,12 @@ from decimal import Decimal
 
 from analytics.matching import WINDOW_MOST, default_windows
 from backend.people.zones import ZoneSpan, zone_at
+from backend.regimens.chain import Link, next_dose
 from backend.regimens.expand import DOSE_DAY_STARTS, Occurrence
 from backend.regimens.tables import RegimenVersion
+from backend.regimens.timing import AfterTaken
 from backend.regimens.timing_json import from_json
-from backend.regimens.travel import INSTANT, Effect, occurrences_through
+from backend.regimens.travel import INSTANT, Effect, Journey, occurrences_through
 from backend.regimens.zones import (
     DAY,
     TZDB_VERSION,
@@ -77,9 +79,12 @@ def plan_doses(
     *,
     first: datetime,
     last: datetime,
+    links: Sequence[Link] = (),
     dose_day_start: time = DOSE_DAY_STARTS,
 ) -> DosePlan:
     """Return what is due from `first` to `last`, with windows, ascending by rule.
+
+    `links` are the past doses of a regimen whose doses follow the last taken one.
 
     An untimed dose of a dose-day in which the version changed is that of the new one.
     Windows are the version's own, else those of `analytics.matching`.
@@ -93,13 +98,19 @@ def plan_doses(
         until = until if rule.until is None else min(until, rule.until - INSTANT)
         if since > until:
             continue
-        journey = occurrences_through(
-            from_json(rule.version.timing),
-            zones=history,
-            first=since,
-            last=until,
-            dose_day_start=dose_day_start,
-        )
+        timing = from_json(rule.version.timing)
+        if isinstance(timing, AfterTaken):
+            one = next_dose(timing, links, zones, dose_day_start=dose_day_start)
+            ahead = one and one.due_at and since <= one.due_at <= until
+            journey = Journey((one,) if one and ahead else (), ())
+        else:
+            journey = occurrences_through(
+                timing,
+                zones=history,
+                first=since,
+                last=until,
+                dose_day_start=dose_day_start,
+            )
         begun = wall(rule.since, zone_named(zone_at(zones, rule.since)))
         _forget_untimed(found, begun, dose_day_start)
         found |= {one.key: (rule, one) for one in journey.due}
@@ -145,8 +156,8 @@ def _with_windows(
             tzdb=TZDB_VERSION,
             window_from=window[0],
             window_until=window[1],
-            amount=version.amount,
-            unit=version.unit,
+            amount=version.amount if one.amount is None else one.amount,
+            unit=version.unit if one.unit is None else one.unit,
         )
 
 

@@ -9,10 +9,13 @@ from calendar import monthrange
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from heapq import merge
 from itertools import count, islice, zip_longest
 from zoneinfo import ZoneInfo
 
 from backend.regimens.timing import (
+    AfterTaken,
     AsNeeded,
     ClockTimes,
     Cycle,
@@ -24,6 +27,7 @@ from backend.regimens.timing import (
     Simple,
     Taper,
     Timing,
+    Together,
     Weekday,
     Weekdays,
 )
@@ -39,6 +43,7 @@ class Occurrence:
     `key` names it among those of its regimen, however much of it is expanded.
     `due_at` is empty for a dose that is due some time in its `dose_day`. `local` is
     the wall time as prescribed (so perhaps one that clocks skipped), `day` its date.
+    `amount`, in `unit`, is empty where it is the regimen's.
     """
 
     key: str
@@ -47,6 +52,8 @@ class Occurrence:
     zone: str
     dose_day: date
     day: date
+    amount: Decimal | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,8 @@ def occurrences(
 
     A date is the whole local day of the dose as prescribed; an instant is compared
     with `due_at`, or its dose-day with that of an untimed dose. Costs as much as the
-    days asked for; a `count` is counted from its start.
+    days asked for; a `count` is counted from its start. Of doses that follow the one
+    before, the first alone is known from the timing.
     """
     frame = Frame(zone, _day(first, zone) - DAY, _day(last, zone) + DAY, dose_day_start)
     return (
@@ -98,12 +106,48 @@ def _expand(timing: Timing, frame: Frame) -> Iterator[Occurrence]:
             return _untimed(timing, frame)
         case EveryHours() | Instants():
             return _elapsed(timing, frame)
+        case AfterTaken():
+            return iter([following(timing, 1, None, frame)])
+        case _:
+            return _nested_or_wall(timing, frame)
+
+
+def _nested_or_wall(
+    timing: ClockTimes | Weekdays | Monthly | Cycle | Phase | Together | Taper,
+    frame: Frame,
+) -> Iterator[Occurrence]:
+    match timing:
         case Phase():
             return _phase(timing, frame)
+        case Together(parts):
+            return _together(parts, frame)
         case Taper(phases):
             return _one_an_instant(_taper(phases, frame))
         case _:
             return _wall(timing, frame)
+
+
+def following(
+    timing: AfterTaken, number: int, taken_at: datetime | None, frame: Frame
+) -> Occurrence:
+    """Return the dose that follows one taken at an instant, else the first.
+
+    `number` counts the doses of the regimen from 1 and names it. A day that the zone
+    skipped gives way to the next one.
+    """
+    first, zone = timing.first, frame.zone
+    if isinstance(first, datetime):
+        due_at = (taken_at + timing.every if taken_at else first).astimezone(UTC)
+        local = wall(due_at, zone)
+    else:
+        day = wall(taken_at, zone).date() + timing.every if taken_at else first
+        local = datetime.combine(day, timing.at or time())
+        due_at = first_instant(local, zone)
+    dose_day, key = frame.dose_day(local), f"{AFTER}{number}"
+    return Occurrence(key, due_at, local, zone.key, dose_day, local.date())
+
+
+AFTER = "after#"
 
 
 def _wall(timing: Simple, frame: Frame) -> Iterator[Occurrence]:
@@ -170,7 +214,31 @@ def _phase(phase: Phase, frame: Frame) -> Iterator[Occurrence]:
     whole = _expand(phase.timing, replace(frame, first=first, last=last))
     held = (one for one in whole if is_between(one, phase.start, phase.end, frame))
     counted = islice(held, phase.count)
-    return (one for one in counted if one.day >= frame.first)
+    inside = (one for one in counted if one.day >= frame.first)
+    if phase.amount is None:
+        return inside
+    return (replace(one, amount=phase.amount, unit=phase.unit) for one in inside)
+
+
+def _together(parts: Sequence[Phase], frame: Frame) -> Iterator[Occurrence]:
+    """Yield the doses of all parts; those asked for at one time are one, of the sum."""
+    every = (_phase(part, frame) for part in parts)
+    previous: Occurrence | None = None
+    for one in merge(*every, key=_when):
+        if previous is None or one.due_at != previous.due_at:
+            if previous is not None:
+                yield previous
+            previous = one
+        elif one.local == previous.local and previous.amount and one.amount:
+            previous = replace(previous, amount=previous.amount + one.amount)
+    if previous is not None:
+        yield previous
+
+
+def _when(one: Occurrence) -> tuple[datetime, datetime]:
+    """Return what parts are merged by: of one instant the earlier wall time first."""
+    at = one.due_at or datetime.max.replace(tzinfo=UTC)
+    return at, one.local or datetime.combine(one.day, time())
 
 
 def _taper(phases: Sequence[Phase], frame: Frame) -> Iterator[Occurrence]:

@@ -1,50 +1,57 @@
-"""`python -m backend expand`: the instants at which a FHIR Timing makes doses due."""
+"""`python -m backend expand`: the instants at which a prescription makes doses due."""
 
-import json
-import sys
+import argparse
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
-from pathlib import Path
 
 from backend.regimens.expand import occurrences
-from backend.regimens.fhir_time import read_day
-from backend.regimens.fhir_timing import read_timing
-from backend.regimens.timing import BadTiming
+from backend.regimens.fhir_time import read_bound, read_day
+from backend.regimens.fhir_timing import Circumstances
+from backend.regimens.read import read_file, read_meals
+from backend.regimens.timing import BadTiming, is_untimed
 from backend.regimens.zones import zone_named
 
-LONGEST_REFUSAL = 300
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("timing", metavar="TIMING.json", help="a file, or - for stdin")
+    parser.add_argument("--zone", required=True, help="IANA name, as Europe/London")
+    parser.add_argument(
+        "--from", dest="first", required=True, metavar="D", help="first local day"
+    )
+    parser.add_argument(
+        "--to", dest="last", required=True, metavar="D", help="last local day, included"
+    )
+    parser.add_argument(
+        "--start",
+        metavar="WHEN",
+        help="when it begins, where its bounds do not say: a date or an instant",
+    )
+    parser.add_argument(
+        "--meal",
+        action="append",
+        default=[],
+        metavar="EVENT=TIME",
+        help="the patient's breakfast, lunch, dinner, wake or bedtime, as dinner=19:00",
+    )
 
 
-def due_lines(path: str, *, zone: str, first: str, last: str) -> Iterator[str]:
-    """Return the instants due on local days `first` to `last`, as UTC text, ascending.
+def due_lines(asked: argparse.Namespace) -> Iterator[str]:
+    """Return the instants due on the local days asked for, as UTC text, ascending.
 
-    `path` is a file of JSON, or - for standard input. Raises BadTiming, in one line,
-    before the first instant.
+    Raises BadTiming before the first instant.
     """
-    try:
-        found = _expand(path, zone, first, last)
-    except BadTiming as error:
-        line = " ".join(str(error).split())
-        raise BadTiming(line[:LONGEST_REFUSAL]) from error
+    found = _expand(asked)
     return (f"{due_at:%Y-%m-%dT%H:%M:%SZ}" for due_at in found)
 
 
-def _expand(path: str, zone_name: str, first: str, last: str) -> Iterator[datetime]:
-    first_day, last_day = read_day(first, "--from"), read_day(last, "--to")
-    if first_day > last_day:
-        raise BadTiming(f"--from {first} lies after --to {last}")
-    zone = zone_named(zone_name)
-    timing = read_timing(_read_json(path), zone=zone)
-    found = occurrences(timing, zone=zone, first=first_day, last=last_day)
+def _expand(asked: argparse.Namespace) -> Iterator[datetime]:
+    first, last = read_day(asked.first, "--from"), read_day(asked.last, "--to")
+    if first > last:
+        raise BadTiming(f"--from {asked.first} lies after --to {asked.last}")
+    zone = zone_named(asked.zone)
+    at = Circumstances(zone, read_bound(asked.start, "start"), read_meals(asked.meal))
+    timing = read_file(asked.timing, at).timing
+    if is_untimed(timing):
+        raise BadTiming("so many doses a day need times: nothing says at what")
+    found = occurrences(timing, zone=zone, first=first, last=last)
     return (one.due_at for one in found if one.due_at is not None)
-
-
-def _read_json(path: str) -> object:
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8-sig")
-        return json.loads(text, parse_float=Decimal)
-    except OSError as error:
-        raise BadTiming(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadTiming(f"{path} is not JSON: {error}") from error

@@ -1,22 +1,36 @@
 """FHIR R4 Timing to a timing; what cannot be carried out exactly is refused.
 
 Units s, min and h are ELAPSED from the start of the bounds, d, wk, mo and a are WALL
-and need `timeOfDay`. Decisions that FHIR leaves open stand in ADR 0031.
+and need `timeOfDay`. Decisions that FHIR leaves open stand in ADR 0031 and 0034.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from fractions import Fraction
-from typing import cast
 from zoneinfo import ZoneInfo
 
+from backend.regimens.fhir_json import (
+    Members,
+    is_set,
+    members,
+    number,
+    part,
+    positive,
+    refuse_unknown,
+    several,
+)
+from backend.regimens.fhir_length import last_of
+from backend.regimens.fhir_meals import Meals, times_of_events
+from backend.regimens.fhir_modifiers import read_modifier, with_modifier
 from backend.regimens.fhir_time import read_bound, read_instant, read_time_of_day
 from backend.regimens.timing import (
+    AfterTaken,
     BadTiming,
     ClockTimes,
     Cycle,
+    DailyCount,
     EveryHours,
+    Food,
     Instants,
     Monthly,
     Phase,
@@ -27,81 +41,84 @@ from backend.regimens.zones import start_of, wall
 
 SECONDS = {"s": 1, "min": 60, "h": 3600}
 WALL_UNITS = ("d", "wk", "mo", "a")
-MOST_PERIODS = 1_000_000
 
-IGNORED = {"id", "extension", "duration", "durationMax", "durationUnit"}
 REFUSED = {
-    "boundsDuration": "boundsDuration says how long but not from when",
-    "boundsRange": "boundsRange says how long but not from when",
+    "boundsRange": "boundsRange leaves the length open",
     "countMax": "countMax leaves the number of doses open",
     "frequencyMax": "frequencyMax leaves the number of doses open",
     "periodMax": "periodMax leaves the interval open",
-    "when": "when depends on meals and sleep, whose times are not known",
-    "offset": "offset depends on meals and sleep, whose times are not known",
 }
 READ = {
-    *("boundsPeriod", "count", "frequency", "period", "periodUnit"),
-    *("dayOfWeek", "timeOfDay"),
+    *("boundsPeriod", "boundsDuration", "count", "frequency", "period", "periodUnit"),
+    *("dayOfWeek", "timeOfDay", "when", "offset"),
+    *("duration", "durationMax", "durationUnit"),  # how long a dose takes
 }
 
 
-def read_timing(resource: object, *, zone: ZoneInfo) -> Phase:
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a Timing leaves to whoever carries it out.
+
+    `zone` gives dates without a time their local midnight. `start` is when it begins
+    where its bounds do not say so. `meals` are the patient's own times of `EVENTS`.
+    `untimed`: n a day without `timeOfDay` is understood, as some time in the dose-day.
+    """
+
+    zone: ZoneInfo
+    start: date | datetime | None = None
+    meals: Meals = field(default_factory=dict[str, time])
+    untimed: bool = False
+
+
+def read_timing(resource: object, at: Circumstances) -> Phase | AfterTaken:
     """Return the timing that a FHIR R4 Timing (parsed JSON) describes.
 
-    `zone` gives dates without a time their local midnight. Raises BadTiming with the
-    reason when the Timing is malformed, contradicts itself or leaves a choice open.
+    Raises BadTiming with the reason when the Timing is malformed, contradicts itself or
+    leaves a choice open.
     """
-    timing = _object(resource, "Timing")
-    if _set(timing, "modifierExtension"):
-        raise BadTiming("a modifierExtension may change everything and is not known")
-    unknown = _keys(timing) - {"event", "repeat", "code", "id", "extension"}
-    if unknown:
-        raise BadTiming(f"Timing has no {', '.join(sorted(unknown))}")
-    if not _set(timing, "repeat"):
+    timing = members(resource, "Timing")
+    known = {"event", "repeat", "code", "modifierExtension"}
+    refuse_unknown(timing, "Timing", known)
+    modifier = read_modifier(timing)
+    if is_set(timing, "event"):
+        if is_set(timing, "repeat") or modifier:
+            raise BadTiming("event together with repeat is not supported")
         return _events(timing)
-    if _set(timing, "event"):
-        raise BadTiming("event together with repeat is not supported")
-    return _Repeat(_object(timing["repeat"], "repeat"), zone).phase()
-
-
-def _events(timing: Mapping[str, object]) -> Phase:
-    if not _set(timing, "event"):
+    if not is_set(timing, "repeat"):
         raise BadTiming("Timing has neither repeat nor event: nothing says when")
-    read = {read_instant(each, "event") for each in _list(timing, "event")}
+    phase = _Repeat(members(timing["repeat"], "repeat"), at).phase()
+    return with_modifier(phase, modifier, at.zone)
+
+
+def _events(timing: Members) -> Phase:
+    read = {read_instant(each, "event") for each in several(timing, "event")}
     return Phase(Instants(tuple(sorted(read))))
 
 
 class _Repeat:
     """One Timing.repeat; each method reads and checks a part of it."""
 
-    def __init__(self, repeat: Mapping[str, object], zone: ZoneInfo) -> None:
+    def __init__(self, repeat: Members, at: Circumstances) -> None:
         for name, why in REFUSED.items():
-            if _set(repeat, name):
+            if is_set(repeat, name):
                 raise BadTiming(why)
-        unknown = _keys(repeat) - READ - IGNORED
-        if unknown:
-            raise BadTiming(f"Timing.repeat has no {', '.join(sorted(unknown))}")
+        refuse_unknown(repeat, "Timing.repeat", READ)
+        _check_duration(repeat)
         self.repeat = repeat
-        self.zone = zone
-        period = _object(
-            repeat["boundsPeriod"] if _set(repeat, "boundsPeriod") else {},
-            "boundsPeriod",
-        )
-        wrong = _keys(period) - {"start", "end", "id", "extension"}
-        if wrong:
-            raise BadTiming(f"boundsPeriod has no {', '.join(sorted(wrong))}")
-        self.start = read_bound(period.get("start"), "start")
-        self.end = read_bound(period.get("end"), "end")
-        self.frequency = self._positive("frequency")
+        self.zone = at.zone
+        self.at = at
+        self.food: Food | None = None
+        self.start, self.end = _bounds(repeat, at)
+        self.frequency = positive(repeat, "frequency")
 
     def phase(self) -> Phase:
-        count = self._positive("count") if _set(self.repeat, "count") else None
+        count = positive(self.repeat, "count") if is_set(self.repeat, "count") else None
         unit = self._unit()
         timing = self._elapsed(unit) if unit in SECONDS else self._wall(unit)
-        return Phase(timing, self.start, self.end, count)
+        return Phase(timing, self.start, self.end, count, food=self.food)
 
     def _unit(self) -> str:
-        given = _set(self.repeat, "period"), _set(self.repeat, "periodUnit")
+        given = is_set(self.repeat, "period"), is_set(self.repeat, "periodUnit")
         if given == (False, False):
             return "d"
         if given != (True, True):
@@ -112,8 +129,8 @@ class _Repeat:
         return unit
 
     def _elapsed(self, unit: str) -> EveryHours:
-        for name in ("timeOfDay", "dayOfWeek"):
-            if _set(self.repeat, name):
+        for name in ("timeOfDay", "dayOfWeek", "when"):
+            if is_set(self.repeat, name):
                 raise BadTiming(f"{name} contradicts a period in {unit}")
         if self.start is None:
             raise BadTiming(f"a period in {unit} is counted from boundsPeriod.start")
@@ -123,12 +140,28 @@ class _Repeat:
         anchor = _instant(self.start, self.zone)
         return EveryHours(timedelta(seconds=int(seconds)), anchor, self.frequency)
 
-    def _wall(self, unit: str) -> ClockTimes | Weekdays | Monthly | Cycle:
-        if not _set(self.repeat, "timeOfDay"):
+    def _wall(self, unit: str) -> ClockTimes | Weekdays | Monthly | Cycle | DailyCount:
+        events = is_set(self.repeat, "when")
+        if is_set(self.repeat, "offset") and not events:
+            raise BadTiming("offset needs when")
+        if is_set(self.repeat, "timeOfDay") and events:
+            raise BadTiming("timeOfDay and when cannot stand together")
+        if not is_set(self.repeat, "timeOfDay") and not events:
+            return self._untimed(unit)
+        return self._timed(unit, self._times())
+
+    def _untimed(self, unit: str) -> DailyCount:
+        said = is_set(self.repeat, "frequency") and is_set(self.repeat, "period")
+        daily = unit == "d" and said and self._period() == 1
+        if not self.at.untimed or not daily or is_set(self.repeat, "dayOfWeek"):
             raise BadTiming(f"a period in {unit} needs timeOfDay: nothing says at what")
-        times = self._times()
-        days = self._days() if _set(self.repeat, "dayOfWeek") else ()
-        every = self._period() if _set(self.repeat, "period") else Fraction(1)
+        return DailyCount(self.frequency)
+
+    def _timed(
+        self, unit: str, times: tuple[time, ...]
+    ) -> ClockTimes | Weekdays | Monthly | Cycle:
+        days = self._days() if is_set(self.repeat, "dayOfWeek") else ()
+        every = self._period() if is_set(self.repeat, "period") else Fraction(1)
         if every.denominator != 1:
             raise BadTiming(f"clock times need a whole period, not {every} {unit}")
         if unit == "wk":
@@ -175,26 +208,17 @@ class _Repeat:
         return wall(_instant(self.start, self.zone), self.zone).date()
 
     def _period(self) -> Fraction:
-        value = self.repeat["period"]
-        if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
-            raise BadTiming(f"period is a number, not {value!r}")
-        # Bounded before it becomes a fraction: 1e999999 would not fit in memory.
-        if not Decimal("0.001") <= Decimal(str(value)) <= MOST_PERIODS:
-            raise BadTiming(f"period lies between 0.001 and {MOST_PERIODS}")
-        return Fraction(str(value))
-
-    def _positive(self, name: str) -> int:
-        value = self.repeat.get(name, 1)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise BadTiming(f"{name} is a whole number above 0, not {value!r}")
-        return value
+        return number(self.repeat, "period")
 
     def _times(self) -> tuple[time, ...]:
-        read = {read_time_of_day(each) for each in _list(self.repeat, "timeOfDay")}
+        if is_set(self.repeat, "when"):
+            found, self.food = times_of_events(self.repeat, self.at.meals)
+            return tuple(sorted(found))
+        read = {read_time_of_day(each) for each in several(self.repeat, "timeOfDay")}
         return tuple(sorted(read))
 
     def _days(self) -> tuple[Weekday, ...]:
-        given = _list(self.repeat, "dayOfWeek")
+        given = several(self.repeat, "dayOfWeek")
         wrong = [each for each in given if each not in tuple(Weekday)]
         if wrong:
             raise BadTiming(f"dayOfWeek is mon to sun, not {wrong[0]!r}")
@@ -205,23 +229,28 @@ def _instant(bound: date, zone: ZoneInfo) -> datetime:
     return bound if isinstance(bound, datetime) else start_of(bound, zone)
 
 
-def _set(members: Mapping[str, object], name: str) -> bool:
-    return members.get(name) is not None
+def _bounds(
+    repeat: Members, at: Circumstances
+) -> tuple[date | datetime | None, date | datetime | None]:
+    if is_set(repeat, "boundsDuration"):
+        if is_set(repeat, "boundsPeriod"):
+            raise BadTiming("boundsDuration and boundsPeriod cannot stand together")
+        if at.start is None:
+            raise BadTiming("boundsDuration says how long but not from when")
+        length = part(repeat, "boundsDuration")
+        return at.start, last_of(length, at.start, at.zone)
+    period = part(repeat, "boundsPeriod")
+    refuse_unknown(period, "boundsPeriod", {"start", "end"})
+    start = read_bound(period.get("start"), "start")
+    return at.start if start is None else start, read_bound(period.get("end"), "end")
 
 
-def _keys(members: Mapping[str, object]) -> set[str]:
-    """Return the names of members; `_name` carries extensions of `name` only."""
-    return {name for name in members if not name.startswith("_")}
-
-
-def _object(value: object, what: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise BadTiming(f"{what} is a JSON object, not {type(value).__name__}")
-    return cast(Mapping[str, object], value)
-
-
-def _list(members: Mapping[str, object], name: str) -> list[object]:
-    value = members[name]
-    if not isinstance(value, list) or not value:
-        raise BadTiming(f"{name} is a list of at least one")
-    return cast(list[object], value)
+def _check_duration(repeat: Members) -> None:
+    """Hold how long a dose takes to R4's rules; it says nothing of when it is due."""
+    for name, needs in (("duration", "durationUnit"), ("durationMax", "duration")):
+        if is_set(repeat, name):
+            number(repeat, name, least="0")
+            if not is_set(repeat, needs):
+                raise BadTiming(f"{name} needs {needs}")
+    if repeat.get("durationUnit", "s") not in (*SECONDS, *WALL_UNITS):
+        raise BadTiming("durationUnit is s, min, h, d, wk, mo or a")

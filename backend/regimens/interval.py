@@ -7,14 +7,17 @@ from zoneinfo import ZoneInfo
 
 from backend.regimens.expand import occurrences
 from backend.regimens.timing import (
+    AfterTaken,
     AsNeeded,
     Cycle,
     EveryHours,
     Instants,
     Monthly,
     Phase,
+    Simple,
     Taper,
     Timing,
+    Together,
     Weekdays,
 )
 from backend.regimens.zones import DAY
@@ -36,17 +39,25 @@ def shortest_interval(timing: Timing) -> timedelta:
             return min(shortest_interval(phase) for phase in phases)
         case AsNeeded(_, least):
             return least or DAY
+        case AfterTaken(every):
+            return every
+        case Together(parts):
+            return _shortest(Together(tuple(Phase(part.timing) for part in parts)))
         case _:
-            start = _start(timing)
-            found = occurrences(
-                timing, zone=ZoneInfo("UTC"), first=start, last=start + LONGEST
-            )
-            due = (one.due_at for one in islice(found, ENOUGH) if one.due_at)
-            return min((two - one for one, two in pairwise(due)), default=DAY)
+            return _shortest(timing)
 
 
-def _start(timing: Timing) -> datetime:
+def _shortest(timing: Simple | Together) -> timedelta:
+    start = _start(timing)
+    found = occurrences(timing, zone=ZoneInfo("UTC"), first=start, last=start + LONGEST)
+    due = (one.due_at for one in islice(found, ENOUGH) if one.due_at)
+    return min((two - one for one, two in pairwise(due)), default=DAY)
+
+
+def _start(timing: Simple | Together) -> datetime:
     match timing:
+        case Together(parts):
+            return max(_start(part.timing) for part in parts)
         case Monthly() | Cycle():
             return datetime.combine(timing.anchor, time(), UTC)
         case Weekdays(anchor=date() as anchor):

@@ -10,9 +10,10 @@ from sqlmodel import Session, col, func, select
 from backend.errors import Conflict, Forbidden, NotFound, Unprocessable
 from backend.people.hold import hold
 from backend.people.tables import Clinician, Patient
+from backend.regimens.chain import window_of
 from backend.regimens.schedule import Made, materialise
 from backend.regimens.tables import Regimen, RegimenVersion
-from backend.regimens.timing import Timing
+from backend.regimens.timing import AfterTaken, Timing
 from backend.regimens.timing_json import to_json
 
 CRITICALITIES = ("standard", "high", "critical")
@@ -159,8 +160,8 @@ def _write(
         unit=prescription.unit,
         effective_from=prescription.effective_from,
         until=prescription.until,
-        window_before_s=prescription.window_before_s,
-        window_after_s=prescription.window_after_s,
+        window_before_s=_window(prescription.window_before_s, prescription),
+        window_after_s=_window(prescription.window_after_s, prescription),
         remind_after_s=prescription.remind_after_s,
         prescribed_by=by,
         reason=reason,
@@ -169,3 +170,13 @@ def _write(
     session.add(row)
     session.flush()
     return row
+
+
+def _window(seconds: int | None, prescription: Prescription) -> int | None:
+    """Return the seconds asked for; a dose that follows another has a default here.
+
+    It stands in the row, as matching looks there for how far a window may reach.
+    """
+    if seconds is None and isinstance(prescription.timing, AfterTaken):
+        return int(window_of(prescription.timing).total_seconds())
+    return seconds

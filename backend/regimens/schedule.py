@@ -20,7 +20,9 @@ from backend.database.sets import execute, fetch
 from backend.errors import NotFound
 from backend.people.hold import hold
 from backend.people.zones import ZoneSpan, zone_at, zone_history
+from backend.regimens.chain import Link, number_of
 from backend.regimens.dose_plan import DosePlan, PlannedDose, plan_doses
+from backend.regimens.expand import AFTER
 from backend.regimens.tables import RegimenVersion, ScheduledDose
 from backend.regimens.travel import Effect
 from backend.regimens.zones import DAY, start_of, zone_named
@@ -64,10 +66,16 @@ def materialise(
     made = Made()
     existing = _existing(session, held, now)
     missing: list[Values] = []
-    for whose, versions in _versions(session, held).items():
+    every = _versions(session, held)
+    chains = _chains(session, every, now)
+    for whose, versions in every.items():
         rows = existing[whose]
         plan = plan_doses(
-            versions, zones[whose[0]], first=_start(rows, now), last=now + ahead
+            versions,
+            zones[whose[0]],
+            first=_start(rows, now),
+            last=now + ahead,
+            links=chains.get(whose, ()),
         )
         missing += _settle(session, whose, plan, rows, now=now, made=made)
     made.new = _insert(session, missing)
@@ -193,6 +201,40 @@ def _versions(
     for row in rows:
         found[row.patient_id, row.regimen_id].append(row)
     return found
+
+
+def _chains(
+    session: Session, every: Mapping[Whose, Sequence[RegimenVersion]], now: datetime
+) -> Mapping[Whose, Sequence[Link]]:
+    """Return the past doses of the regimens whose doses follow the last taken one."""
+    following = [
+        {"patient_id": patient_id, "regimen_id": regimen_id}
+        for (patient_id, regimen_id), versions in every.items()
+        if any(one.timing.get("kind") == "after_taken" for one in versions)
+    ]
+    found: defaultdict[Whose, list[Link]] = defaultdict(list)
+    rows = (
+        fetch(session, LINKS, following, now=now, key=f"{AFTER}%") if following else ()
+    )
+    for row in rows:
+        day = datetime.fromisoformat(row["local_time"]).date()
+        link = Link(
+            number_of(row["occurrence"]) or 0, row["due_at"], day, row["occurred_at"]
+        )
+        found[row["patient_id"], row["regimen_id"]].append(link)
+    return found
+
+
+# What is still open is made anew, and so no link yet: see `_is_open`.
+LINKS = """
+SELECT s.patient_id, s.regimen_id, s.occurrence, s.due_at, s.local_time, e.occurred_at
+FROM rows(patient_id uuid, regimen_id uuid)
+JOIN scheduled_dose s USING (patient_id, regimen_id)
+LEFT JOIN dose_event e ON e.patient_id = s.patient_id
+    AND e.dose_event_id = s.dose_event_id
+WHERE s.occurrence LIKE :key
+  AND NOT (s.label = 'pending' AND s.dose_event_id IS NULL AND s.due_at > :now)
+"""
 
 
 def _settle(

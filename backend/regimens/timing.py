@@ -7,6 +7,7 @@ when clocks change or the patient travels. ELAPSED: hours of real time from an i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
@@ -36,6 +37,14 @@ class Weekday(StrEnum):
     @classmethod
     def of(cls, day: date) -> "Weekday":
         return tuple(cls)[day.weekday()]
+
+
+class Food(StrEnum):
+    """How a dose is taken with meals: a label that people read, never a time."""
+
+    BEFORE = "before"
+    WITH = "with"
+    AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +170,66 @@ class AsNeeded:
             raise BadTiming(f"want an interval above 0, got {self.least_interval}")
 
 
+@dataclass(frozen=True, slots=True)
+class AfterTaken:
+    """The first dose at `first`, each further one `every` after the last was taken.
+
+    With `at` (WALL) whole days are counted on the calendar and the dose is due at that
+    clock time; without it (ELAPSED) it is due exactly `every` of real time later. What
+    comes after a dose is not known before that one was taken.
+    """
+
+    every: timedelta
+    first: date | datetime
+    at: time | None = None
+
+    @property
+    def basis(self) -> Basis:
+        return Basis.ELAPSED if self.at is None else Basis.WALL
+
+    def __post_init__(self) -> None:
+        if self.every < SHORTEST_AFTER or self.every.microseconds:
+            raise BadTiming(f"want {SHORTEST_AFTER} or more apart, got {self.every}")
+        if isinstance(self.first, datetime) == (self.at is not None):
+            raise BadTiming("the first dose is a date with a clock time, or an instant")
+        if isinstance(self.first, datetime):
+            _check_aware(self.first, "the first dose")
+        if self.at is not None:
+            _check_times((self.at,))
+            if self.every % timedelta(days=1):
+                raise BadTiming(f"at a clock time want whole days, got {self.every}")
+
+
+SHORTEST_AFTER = timedelta(hours=1)
 Simple = ClockTimes | Weekdays | Monthly | DailyCount | Cycle | EveryHours | Instants
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Parts that hold at the same time, as 8 units in the morning and 6 at night.
+
+    Parts that ask for a dose at one time ask for one dose, of the sum of their amounts;
+    without amounts of their own, of the regimen's.
+    """
+
+    parts: tuple["Phase", ...]
+
+    @property
+    def basis(self) -> Basis:
+        return self.parts[0].basis
+
+    def __post_init__(self) -> None:
+        if len(self.parts) < LEAST_TOGETHER:
+            raise BadTiming("want two parts or more that hold together")
+        if any(isinstance(part.timing, Together) for part in self.parts):
+            raise BadTiming("parts that hold together hold no further parts")
+        if any(is_untimed(part.timing) for part in self.parts):
+            raise BadTiming("parts that hold together need times of day")
+        if len({part.unit for part in self.parts}) > 1:
+            raise BadTiming("parts that hold together need amounts in one unit")
+
+
+LEAST_TOGETHER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +237,23 @@ class Phase:
     """`timing` from `start` to `end`, both included, and at most `count` doses of it.
 
     A date bounds whole local days, an instant is compared with the dose's instant.
+    `amount`, in the UCUM `unit`, is that of each dose where it is not the regimen's.
     """
 
-    timing: Simple
+    timing: "Simple | Together"
     start: date | datetime | None = None
     end: date | datetime | None = None
     count: int | None = None
+    amount: Decimal | None = None
+    unit: str | None = None
+    food: Food | None = None
 
     @property
     def basis(self) -> Basis:
         return self.timing.basis
 
     def __post_init__(self) -> None:
+        self._check_amount()
         for bound in (self.start, self.end):
             if isinstance(bound, datetime):
                 _check_aware(bound, "a bound with a time")
@@ -190,6 +263,17 @@ class Phase:
                 raise BadTiming("a count needs a start to count from")
         if _after(self.start, self.end):
             raise BadTiming(f"it ends ({self.end}) before it starts ({self.start})")
+
+    def _check_amount(self) -> None:
+        if (self.amount is None) != (self.unit is None):
+            raise BadTiming("an amount and its unit need each other")
+        if self.amount is not None and not (
+            self.amount.is_finite() and self.amount > 0
+        ):
+            raise BadTiming(f"want an amount above 0, got {self.amount}")
+        own = self.count, self.amount, self.food
+        if isinstance(self.timing, Together) and own != (None, None, None):
+            raise BadTiming("count, amount and food are those of each part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +296,20 @@ class Taper:
                 raise BadTiming(f"want phases in order, got {two.start} too late")
 
 
-Timing = Simple | AsNeeded | Phase | Taper
+Timing = Simple | AsNeeded | AfterTaken | Phase | Together | Taper
+
+
+def is_untimed(timing: Timing) -> bool:
+    """Tell whether a timing leaves open at what time of the day doses are taken."""
+    match timing:
+        case DailyCount() | Cycle(inner=DailyCount()):
+            return True
+        case Phase(inner):
+            return is_untimed(inner)
+        case Taper(parts) | Together(parts):
+            return any(is_untimed(part) for part in parts)
+        case _:
+            return False
 
 
 def _after(one: date | datetime | None, two: date | datetime | None) -> bool:

@@ -2,25 +2,31 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import TypeVar, cast
 
+from backend.regimens.fhir_time import read_day, read_instant
 from backend.regimens.timing import (
+    AfterTaken,
     AsNeeded,
     BadTiming,
     ClockTimes,
     Cycle,
     DailyCount,
     EveryHours,
+    Food,
     Instants,
     Monthly,
     Phase,
     Taper,
     Timing,
+    Together,
     Weekday,
     Weekdays,
 )
 
 Json = dict[str, object]
+MOST_SECONDS = 1_000_000_000
 Read = TypeVar("Read")
 
 
@@ -46,7 +52,7 @@ def to_json(timing: Timing) -> Json:
 
 
 def _elapsed_or_nested(
-    timing: EveryHours | Instants | AsNeeded | Phase | Taper,
+    timing: EveryHours | Instants | AsNeeded | AfterTaken | Phase | Together | Taper,
 ) -> Json:
     match timing:
         case EveryHours(every, anchor, doses):
@@ -58,11 +64,26 @@ def _elapsed_or_nested(
             seconds = None if least is None else least.total_seconds()
             guard = {"most_in_24_hours": most, "least_interval_s": seconds}
             return {"kind": "as_needed", **guard}
+        case AfterTaken(every, first, at):
+            kept = {"every_s": every.total_seconds(), "first": _bound(first)}
+            clock = None if at is None else _times((at,))[0]
+            return {"kind": "after_taken", **kept, "at": clock}
         case Phase(inner, start, end, count):
             bounds = {"start": _bound(start), "end": _bound(end), "count": count}
-            return {"kind": "phase", **bounds, "timing": to_json(inner)}
+            inside = {"timing": to_json(inner), **_how(timing)}
+            return {"kind": "phase", **bounds, **inside}
+        case Together(parts):
+            return {"kind": "together", "parts": [to_json(part) for part in parts]}
         case Taper(phases):
             return {"kind": "taper", "phases": [to_json(phase) for phase in phases]}
+
+
+def _how(phase: Phase) -> Json:
+    """Return how much and how a phase is taken, where it says so at all."""
+    amount = None if phase.amount is None else str(phase.amount)
+    food = None if phase.food is None else str(phase.food)
+    said = {"amount": amount, "unit": phase.unit, "food": food}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def from_json(stored: object) -> Timing:
@@ -108,9 +129,11 @@ class _Members:
 
     def seconds(self, name: str) -> timedelta:
         value = self.get(name)
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
             raise BadTiming(f"{name} wants seconds, got {value!r}")
-        return timedelta(seconds=value)
+        if not 0 <= value <= MOST_SECONDS:
+            raise BadTiming(f"{name} lies between 0 and {MOST_SECONDS} seconds")
+        return timedelta(seconds=float(value))
 
     def many(self, name: str) -> list[object]:
         value = self.get(name)
@@ -126,7 +149,7 @@ class _Members:
         return None if value is None else _read(_read_bound, value)
 
     def day(self, name: str) -> date:
-        return _read(date.fromisoformat, self.get(name))
+        return _read(_read_date, self.get(name))
 
     def has(self, name: str) -> bool:
         return self.get(name) is not None
@@ -171,18 +194,33 @@ def _as_needed(members: _Members) -> AsNeeded:
 
 def _phase(members: _Members) -> Phase:
     inner = from_json(members.get("timing"))
-    if isinstance(inner, Phase | Taper | AsNeeded):
+    if isinstance(inner, Phase | Taper | AsNeeded | AfterTaken):
         raise BadTiming(f"a phase cannot hold {to_json(inner)['kind']}")
-    count = members.whole("count") if members.has("count") else None
-    return Phase(inner, members.bound("start"), members.bound("end"), count)
+    return Phase(
+        inner,
+        members.bound("start"),
+        members.bound("end"),
+        members.whole("count") if members.has("count") else None,
+        _read(_decimal, members.get("amount")) if members.has("amount") else None,
+        members.text("unit") if members.has("unit") else None,
+        _read(Food, members.get("food")) if members.has("food") else None,
+    )
 
 
-def _taper(members: _Members) -> Taper:
-    phases = tuple(from_json(each) for each in members.many("phases"))
+def _phases(members: _Members, name: str) -> tuple[Phase, ...]:
+    phases = tuple(from_json(each) for each in members.many(name))
     wrong = [each for each in phases if not isinstance(each, Phase)]
     if wrong:
-        raise BadTiming(f"a taper holds phases, not {to_json(wrong[0])['kind']}")
-    return Taper(cast(tuple[Phase, ...], phases))
+        raise BadTiming(f"{name} are phases, not {to_json(wrong[0])['kind']}")
+    return cast(tuple[Phase, ...], phases)
+
+
+def _after_taken(members: _Members) -> AfterTaken:
+    first = members.bound("first")
+    if first is None:
+        raise BadTiming("after_taken needs its first dose")
+    at = _read(time.fromisoformat, members.get("at")) if members.has("at") else None
+    return AfterTaken(members.seconds("every_s"), first, at)
 
 
 READERS: dict[str, Callable[[_Members], Timing]] = {
@@ -194,8 +232,10 @@ READERS: dict[str, Callable[[_Members], Timing]] = {
     "every_hours": _every_hours,
     "instants": _instants,
     "as_needed": _as_needed,
+    "after_taken": _after_taken,
     "phase": _phase,
-    "taper": _taper,
+    "together": lambda members: Together(_phases(members, "parts")),
+    "taper": lambda members: Taper(_phases(members, "phases")),
 }
 
 
@@ -208,12 +248,23 @@ def _read(read: Callable[[str], Read], value: object) -> Read:
         raise BadTiming(f"cannot read {value!r}: {error}") from error
 
 
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("it is no number") from None
+
+
 def _read_bound(text: str) -> date | datetime:
-    return _read_instant(text) if "T" in text else date.fromisoformat(text)
+    return _read_instant(text) if "T" in text else _read_date(text)
+
+
+def _read_date(text: str) -> date:
+    return read_day(text, "a date")
 
 
 def _read_instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    return read_instant(text, "an instant")
 
 
 def _times(times: tuple[time, ...]) -> list[str]:

@@ -4,11 +4,13 @@ The order of the parts is the same in every language; the words are in `Words`, 
 language. A language that has none yet is refused, not guessed.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from backend.regimens.timing import (
+    AfterTaken,
     AsNeeded,
     BadTiming,
     ClockTimes,
@@ -20,13 +22,17 @@ from backend.regimens.timing import (
     Phase,
     Taper,
     Timing,
+    Together,
     Weekday,
     Weekdays,
 )
-from backend.regimens.words import WORDS, Words
+from backend.regimens.words import WORDS
+from backend.regimens.words.lexicon import Words
 from backend.regimens.zones import DAY, wall
 
 Bound = date | datetime | None
+LANGUAGES = frozenset(WORDS)
+FEW = 13  # days that are counted; more of them end on a date
 
 
 def sentence(
@@ -42,22 +48,40 @@ def sentence(
 ) -> str:
     """Return a prescription in words, without a full stop.
 
-    `start` and `end` (both included) bound it where the timing does not. Dates of the
-    year of `today` are named without their year. Raises BadTiming for a language
+    `amount` and `unit` are those of every dose whose phase has none; `start` and `end`
+    (both included) bound it where the timing does not. Dates of the year of `today` are
+    named without their year. `language` is a BCP 47 tag; raises BadTiming for one
     without words.
     """
-    words = WORDS.get(language)
+    words = WORDS.get(language.split("-")[0].lower())
     if words is None:
         raise BadTiming(f"there are no words for regimens in {language!r}")
-    phases = timing.phases if isinstance(timing, Taper) else (timing,)
+    dose = None if amount is None else words.dose(amount, unit or "1")
     writer = _Writer(words, zone, today)
-    spoken = [writer.phase(_bounded(one, start, end)) for one in phases]
-    dose = [] if amount is None else [words.dose(amount, unit or "1")]
-    return ", ".join([*dose, words.then.join(spoken)])
+    timing = _bounded(timing, start, end)
+    steps = timing.phases if isinstance(timing, Taper) else (timing,)
+    apart = any(_has_amounts(step) for step in steps)
+    spoken = [writer.step(step, dose if apart else None) for step in steps]
+    first = [] if apart or dose is None else [dose]
+    return ", ".join([*first, words.then.join(spoken)])
+
+
+def _has_amounts(step: Timing) -> bool:
+    """Whether a step says itself how much is taken, so that each has to be told."""
+    match step:
+        case Phase(Together() as parts):
+            return _has_amounts(parts)
+        case Together(parts):
+            return any(_has_amounts(part) for part in parts)
+        case Phase():
+            return step.amount is not None
+        case _:
+            return False
 
 
 def _bounded(timing: Timing, start: Bound, end: Bound) -> Timing:
-    if isinstance(timing, Phase | Taper | AsNeeded) or (start is None and end is None):
+    unbounded = start is None and end is None
+    if unbounded or isinstance(timing, Phase | Taper | AsNeeded | AfterTaken):
         return timing
     return Phase(timing, start, end)
 
@@ -70,11 +94,24 @@ class _Writer:
         self._zone = zone
         self._today = today
 
-    def phase(self, timing: Timing) -> str:
-        if not isinstance(timing, Phase):
-            return self.when(timing)
-        parts = [self.when(timing.timing), *self._bounds(timing)]
-        return ", ".join(parts)
+    def step(self, timing: Timing, dose: str | None) -> str:
+        """Say what holds at one time; `dose` is said where a phase has none itself."""
+        match timing:
+            case Together(parts):
+                return self._words.plus.join(self.step(part, dose) for part in parts)
+            case Phase(Together() as parts):
+                return ", ".join([self.step(parts, dose), *self._bounds(timing)])
+            case Phase():
+                return ", ".join(self._phase(timing, dose))
+            case _:
+                return ", ".join([*([dose] if dose else []), self.when(timing)])
+
+    def _phase(self, phase: Phase, dose: str | None) -> Sequence[str]:
+        if phase.amount is not None:
+            dose = self._words.dose(phase.amount, phase.unit or "1")
+        food = [] if phase.food is None else [self._words.food[phase.food]]
+        said = self.when(phase.timing)
+        return [*([dose] if dose else []), said, *food, *self._bounds(phase)]
 
     def when(self, timing: Timing) -> str:
         words = self._words
@@ -106,6 +143,9 @@ class _Writer:
                 return words.listed([self._moment(each) for each in at])
             case AsNeeded(most, least):
                 return words.as_needed(most, least)
+            case AfterTaken(every, first, at):
+                clock = None if at is None else words.at(_clock(at))
+                return words.after_taken(every, clock, self._first(first))
             case _:
                 raise BadTiming(f"no words for {timing}")
 
@@ -124,6 +164,10 @@ class _Writer:
         local = wall(at, self._zone)
         return f"{self._date(local.date())} {self._words.at(_clock(local.time()))}"
 
+    def _first(self, first: date | datetime) -> str:
+        on_a_day = not isinstance(first, datetime)
+        return self._date(first) if on_a_day else self._moment(first)
+
     def _date(self, day: date) -> str:
         same = self._today is not None and day.year == self._today.year
         return self._words.date(day, with_year=not same)
@@ -134,22 +178,22 @@ class _Writer:
         # "Every 8 hours from 3 March at 06:00" has said when it begins.
         if start is not None and not isinstance(phase.timing, EveryHours):
             parts.append(self._words.since(self._date(start)))
-        if start is not None and end is not None and _weeks(start, end):
-            parts.append(self._words.weeks(_weeks(start, end)))
-        elif end is not None:
-            parts.append(self._words.until(self._date(end)))
+        if end is not None:
+            parts.append(self._length(start, end))
         if phase.count is not None:
             parts.append(self._words.doses(phase.count))
         return parts
 
+    def _length(self, start: date | None, end: date) -> str:
+        days = 0 if start is None else (end - start) // DAY + 1
+        if days and days % 7 == 0:
+            return self._words.weeks(days // 7)
+        if 0 < days <= FEW:
+            return self._words.days(days)
+        return self._words.until(self._date(end))
+
     def _day(self, bound: Bound) -> date | None:
         return wall(bound, self._zone).date() if isinstance(bound, datetime) else bound
-
-
-def _weeks(start: date, end: date) -> int:
-    """Return how many weeks two days span, both included; 0 if not whole ones."""
-    days = (end - start) // DAY + 1
-    return days // 7 if days % 7 == 0 else 0
 
 
 def _clock(at: time) -> str:

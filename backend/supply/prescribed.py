@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from backend.database.sets import fetch
 from backend.regimens.timing import (
+    AfterTaken,
     ClockTimes,
     Cycle,
     DailyCount,
@@ -38,7 +39,7 @@ def prescribed(
     rows = fetch(
         session,
         """SELECT r.patient_id, r.gtin, v.timing, v.amount, v.unit, p.unit AS of,
-            d.doses_a_day
+            d.doses_a_day, d.amount_a_day, d.unit AS doses_in
         FROM rows(patient_id uuid, gtin text)
         JOIN product p USING (gtin)
         JOIN regimen g USING (patient_id, gtin)
@@ -48,7 +49,10 @@ def prescribed(
             ORDER BY v.effective_from DESC, v.version DESC LIMIT 1) v
             ON v.until IS NULL OR v.until > :now
         LEFT JOIN LATERAL (SELECT CAST(count(*) AS numeric)
-                / NULLIF(max(dose_day) - min(dose_day) + 1, 0) AS doses_a_day
+                / NULLIF(max(dose_day) - min(dose_day) + 1, 0) AS doses_a_day,
+                sum(amount) / NULLIF(max(dose_day) - min(dose_day) + 1, 0)
+                    AS amount_a_day,
+                CASE WHEN count(DISTINCT unit) = 1 THEN max(unit) END AS unit
             FROM scheduled_dose d
             WHERE d.patient_id = g.patient_id AND d.regimen_id = g.regimen_id
               AND d.dose_day BETWEEN CAST(:now AS date) - 28 AND CAST(:now AS date) + 2
@@ -78,11 +82,16 @@ def doses_a_day(timing: Timing) -> Fraction | None:
             return None if of_inner is None else of_inner * on / (on + off)
         case EveryHours(every, _, doses):
             return doses * SECONDS_A_DAY / Fraction(every.total_seconds())
+        case AfterTaken(every):
+            return SECONDS_A_DAY / Fraction(every.total_seconds())
         case _:
             return None
 
 
 def _amount_a_day(row: RowMapping) -> Decimal:
+    if row["amount"] is None and row["amount_a_day"] is not None:
+        # Phases with amounts of their own: what was asked for around now.
+        return convert(row["amount_a_day"], row["doses_in"], row["of"]) or Decimal(0)
     amount = row["amount"] and convert(row["amount"], row["unit"], row["of"])
     doses = doses_a_day(from_json(row["timing"]))
     a_day = row["doses_a_day"] if doses is None else _decimal(doses)

@@ -16,7 +16,7 @@ from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.charts.timeline import timeline
 from backend.dashboards.entrance import DemoAccount, ErrorPage, SignInPage
 from backend.dashboards.frame import Frame, Link, Reader, Role
-from backend.dashboards.shelf import DeviceListPage, RegisteredDevice, Replacement
+from backend.dashboards.shelf import DeviceListPage
 from backend.dashboards.views import (
     AlertListPage,
     AlertPage,
@@ -38,10 +38,13 @@ from backend.dashboards.views import (
     PatientPage,
     PatientRow,
     Phase,
+    Prescribed,
     Step,
     StockRow,
     TodayPage,
 )
+from tests.backend.dashboards.as_needed_examples import AS_NEEDED
+from tests.backend.dashboards.shelf_examples import a_shelf
 
 ZONE = "Europe/Zurich"
 NOW = datetime(2026, 6, 1, 16, 20, tzinfo=UTC)
@@ -238,7 +241,7 @@ def a_patient_page(days: int = 90) -> PatientPage:
         identifier="MRN 400001",
         born_on=date(1958, 4, 9),
         zone=ZONE,
-        regimens=("Examplinib 50 mg: 1 tablet at 08:00 and 20:00, since 12 January.",),
+        regimens=(Prescribed("Examplinib 50 mg: 1 tablet, daily at 08:00 and 20:00."),),
         needs=NEEDS[0],
         strip=a_strip(),
         ranges=(
@@ -283,28 +286,6 @@ def an_order(number: int, state: str, *moves: Choice) -> OrderRow:
         deliver_to="Clinic North, pharmacy (GLN 7601001000001)",
         needed_by=date(2026, 6, 9),
         moves=moves,
-    )
-
-
-def a_shelf() -> tuple[RegisteredDevice, ...]:
-    """Fifty devices: the first needs a look, the last was never heard."""
-    return tuple(
-        RegisteredDevice(
-            name="Acme Box 2",
-            serial=f"SN-{n:04}",
-            kind="box",
-            heard_until=None if n == 49 else NOW - timedelta(minutes=n),
-            battery_percent=None if n == 49 else 90 - n,
-            replace=Replacement(UUID(int=7), NOW, NOW, None) if n == 1 else None,
-            clock="+0.4 ±0.1 s" if n % 2 else None,
-            troubles=("Was reset",) if n == 2 else (),
-            notes=("Clock was set",) if n == 3 else (),
-            assigned=n > 0,
-            unassigned=3 if n == 0 else 0,
-            quarantined=max(0, 2 - n),
-            silent=n == 49,
-        )
-        for n in range(50)
     )
 
 
@@ -396,5 +377,6 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         "feed": (FeedPage(feed, "/v1/feeds/reorders"), a_frame(MAKER)),
         "devices": (DeviceListPage(a_shelf(), next_href="/devices?after=0"), a_frame()),
         "today": (today, a_frame(PATIENT)),
+        "today-as-needed": (replace(today, as_needed=AS_NEEDED), a_frame(PATIENT)),
         "today-due": (replace(today, next_dose=due), a_frame(PATIENT)),
     }

@@ -70,6 +70,7 @@ def forms(clinic: Clinic, things: Things) -> Iterator[tuple[str, dict[str, objec
     yield f"/orders/{things.order_id}/move", {"state": "delivered"}
     regimen = clinic.world.regimen.regimen_id
     yield "/today/report", {"regimen": regimen, "occurrence": "2026-03-04T08:00"}
+    yield "/today/as-needed", {"regimen": regimen, "key": regimen}
 
 
 def token(browser: Browser) -> str:

@@ -1,6 +1,7 @@
 """What the patient's own page says of a dose, as its hours pass."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -12,8 +13,18 @@ from backend.dashboards.today import today_page
 from backend.dashboards.views import TodayPage
 from backend.dashboards.visible import Sight
 from backend.people.readers import Reader
-from backend.regimens.tables import ScheduledDose
-from tests.backend.ingest.world import World, a_world, doses_at_eight, eight
+from backend.people.tables import PatientLanguage
+from backend.regimens.tables import RegimenVersion, ScheduledDose
+from backend.regimens.timing import AsNeeded
+from backend.regimens.timing_json import to_json
+from tests.backend.ingest.world import (
+    World,
+    a_world,
+    doses_at_eight,
+    eight,
+    opening,
+    send,
+)
 from tests.builders import written
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -146,3 +157,51 @@ def test_a_dose_of_the_night_stays_listed_when_the_day_has_turned(
 
     assert open_ == [DUE]
     assert closed == []
+
+
+def as_needed(session: Session, world: World, language: str = "en") -> None:
+    version = session.get_one(
+        RegimenVersion, (world.patient_id, world.regimen.regimen_id, 1)
+    )
+    version.timing = to_json(AsNeeded(2, 6 * HOUR))
+    version.amount, version.unit = Decimal(500), "mg"
+    spoken = session.exec(select(PatientLanguage)).one()
+    spoken.language = language
+    session.flush()
+
+
+def part(page: str, name: str) -> str:
+    return page.partition(f'id="{name}"')[2].partition("</section>")[0]
+
+
+def test_what_is_taken_as_needed_is_read_before_it_is(
+    session: Session, world: World
+) -> None:
+    as_needed(session, world)
+    before = part(text_at(session, world, DUE), "as-needed")
+
+    assert "500 mg, as needed, at most 2 doses in 24 hours" in before
+    assert "One more dose is within your limits now" in before
+    assert "0 of 2 in 24 hours" in before
+
+    send(session, world, [opening(world, 1, DUE)], now=DUE + MINUTE)
+    after = part(text_at(session, world, DUE + MINUTE), "as-needed")
+    assert "Take no more before" in after
+    assert ">14:00</time>" in after
+    assert "1 of 2 in 24 hours" in after
+
+
+def test_a_patient_reads_the_sentence_in_their_own_language(
+    session: Session, world: World
+) -> None:
+    as_needed(session, world, "de-CH")
+    text = part(text_at(session, world, DUE), "as-needed")
+
+    assert 'lang="de"' in text
+    assert "bei Bedarf, höchstens 2 Dosen in 24 Stunden" in text
+
+
+def test_who_takes_nothing_as_needed_reads_nothing_of_it(
+    session: Session, world: World
+) -> None:
+    assert "As needed" not in text_at(session, world, DUE)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -11,33 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend.__main__ import main
-
-LONDON = "Europe/London"
-Repeat = Mapping[str, object]
-
-
-class Expanded:
-    """Runs `expand` on a Timing and tells what came out."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self._file = folder / "timing.json"
-        self._capsys = capsys
-
-    def text(
-        self, text: str, days: str = "2026-03-28 2026-03-31", zone: str = LONDON
-    ) -> tuple[int, list[str], str]:
-        self._file.write_text(text, "utf-8")
-        first, last = days.split()
-        code = main(
-            ["expand", str(self._file), "--zone", zone, "--from", first, "--to", last]
-        )
-        out, err = self._capsys.readouterr()
-        return code, out.splitlines(), err
-
-    def due(self, repeat: Repeat, days: str, zone: str = LONDON) -> list[str]:
-        code, lines, err = self.text(json.dumps({"repeat": repeat}), days, zone)
-        assert (code, err) == (0, "")
-        return lines
+from tests.backend.regimens.expanding import LONDON, Expanded, Repeat
 
 
 @pytest.fixture
@@ -294,6 +267,20 @@ BAD: list[tuple[Repeat, str]] = [
     ({"when": ["ACM"], "period": 1, "periodUnit": "d"}, "meals"),
     ({"when": ["ACM"], "offset": 30}, "meals"),
     (DAILY | {"boundsDuration": {"value": 10, "unit": "d"}}, "not from when"),
+    (DAILY | {"boundsRange": {"low": {"value": 5, "unit": "d"}}}, "length open"),
+    (DAILY | START | {"boundsDuration": {"value": 1, "unit": "d"}}, "stand together"),
+    (DAILY | {"duration": 30}, "duration needs durationUnit"),
+    (DAILY | {"duration": -1, "durationUnit": "min"}, "duration lies between"),
+    (DAILY | {"durationMax": 1, "durationUnit": "h"}, "durationMax needs duration"),
+    (DAILY | {"duration": 1, "durationUnit": "hours"}, "durationUnit is"),
+    (DAILY | {"when": ["AC"]}, "cannot stand together"),
+    (DAILY | {"offset": 30}, "offset needs when"),
+    (DAILY | {"modifierExtension": [{"url": "u"}]}, "may change everything"),
+    (DAILY | {"count": 0}, "above 0"),
+    (DAILY | {"count": 2.5}, "above 0"),
+    (DAILY | {"frequency": "1"}, "above 0"),
+    ({"when": ["MORN"]}, "no meal"),
+    ({"when": ["breakfast"]}, "no meal"),
     (DAILY | {"boundsPeriod": []}, "boundsPeriod has no|JSON object"),
     (DAILY | {"boundsPeriod": {"begin": "2026"}}, "has no begin"),
     (DAILY | {"boundsPeriod": {"start": "2026-02-30"}}, "there is no 2026-02-30"),

@@ -104,7 +104,7 @@ def test_what_cannot_be_carried_out_is_refused(make: object, why: str) -> None:
         ),
         (
             {"kind": "taper", "phases": [{"kind": "daily_count", "n": 1}]},
-            "holds phases",
+            "phases are phases, not daily_count",
         ),
     ],
 )

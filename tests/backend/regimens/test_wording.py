@@ -113,7 +113,7 @@ def test_a_prescription_reads_as_a_pharmacist_would_say_it() -> None:
                 )
             ),
             "daily at 08:00 and 20:00, from 3 March, 1 week; "
-            "then mornings at 08:00, from 10 March, until 12 March",
+            "then mornings at 08:00, from 10 March, 3 days",
         ),
     ],
 )

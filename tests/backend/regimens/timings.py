@@ -5,19 +5,23 @@ from datetime import UTC, date, datetime, time, timedelta
 from hypothesis import strategies as st
 
 from backend.regimens.timing import (
+    AfterTaken,
     AsNeeded,
     ClockTimes,
     Cycle,
     DailyCount,
     EveryHours,
+    Food,
     Instants,
     Monthly,
     Phase,
     Simple,
     Taper,
     Timing,
+    Together,
     Weekday,
     Weekdays,
+    is_untimed,
 )
 
 days = st.dates(date(2020, 1, 1), date(2035, 12, 31))
@@ -58,17 +62,71 @@ guards = st.builds(
 )
 
 
+after_taken: st.SearchStrategy[AfterTaken] = st.one_of(
+    st.builds(
+        AfterTaken,
+        st.integers(1, 90).map(lambda number: timedelta(days=number)),
+        days,
+        clock_times,
+    ),
+    st.builds(
+        AfterTaken,
+        st.integers(3600, 90 * 86400).map(lambda seconds: timedelta(seconds=seconds)),
+        instants,
+    ),
+)
+amounts = st.decimals("0.25", "1000", places=2)
+units = st.sampled_from(["1", "mg", "[iU]", "{tablet}", "mL"])
+
+
+def phase_with(
+    draw: st.DrawFn, timing: Simple, unit: str | None, bounds: tuple[date, date]
+) -> Phase:
+    start, end = sorted(bounds)
+    return Phase(
+        timing,
+        start,
+        end,
+        draw(st.none() | st.integers(1, 50)),
+        None if unit is None else draw(amounts),
+        unit,
+        draw(st.none() | st.sampled_from(Food)),
+    )
+
+
 @st.composite
 def phases(draw: st.DrawFn) -> Phase:
-    start, end = sorted(draw(st.tuples(days, days)))
-    count = draw(st.none() | st.integers(1, 50))
-    return Phase(draw(simple), start, end, count)
+    bounds = draw(st.tuples(days, days))
+    return phase_with(draw, draw(simple), draw(st.none() | units), bounds)
+
+
+@st.composite
+def together(draw: st.DrawFn) -> Together:
+    unit = draw(st.none() | units)
+    timed = st.lists(
+        simple.filter(lambda one: not is_untimed(one)), min_size=2, max_size=3
+    )
+    return Together(
+        tuple(
+            phase_with(draw, one, unit, draw(st.tuples(days, days)))
+            for one in draw(timed)
+        )
+    )
 
 
 @st.composite
 def tapers(draw: st.DrawFn) -> Taper:
     starts = sorted(draw(st.sets(days, min_size=1, max_size=4)))
-    return Taper(tuple(Phase(draw(simple), start) for start in starts))
+    inside = st.one_of(simple, together())
+    steps: list[Phase] = []
+    for start in starts:
+        timing = draw(inside)
+        unit = None if isinstance(timing, Together) else draw(st.none() | units)
+        amount = None if unit is None else draw(amounts)
+        steps.append(Phase(timing, start, amount=amount, unit=unit))
+    return Taper(tuple(steps))
 
 
-timings: st.SearchStrategy[Timing] = st.one_of(simple, guards, phases(), tapers())
+timings: st.SearchStrategy[Timing] = st.one_of(
+    simple, guards, after_taken, phases(), together(), tapers()
+)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from threading import Barrier, Thread
 from uuid import UUID
 
@@ -262,6 +263,12 @@ def test_a_prescription_asks_for_so_much_a_day(
     assert float(found) == pytest.approx(float(a_day), abs=1e-6)
 
 
+def test_a_depot_asks_for_one_dose_in_its_interval() -> None:
+    first = {"every_s": 28 * 86400, "first": "2026-03-04", "at": "10:00"}
+
+    assert doses_a_day(from_json({"kind": "after_taken", **first})) == Fraction(1, 28)
+
+
 def test_a_weekly_pen_is_not_reckoned_as_daily(session: Session, world: World) -> None:
     execute(
         session,
@@ -274,6 +281,25 @@ def test_a_weekly_pen_is_not_reckoned_as_daily(session: Session, world: World) -
     asked = prescribed(session, holding(world), now=NOW)
 
     assert asked[holding(world)[0]] == pytest.approx(Decimal(1) / 7)
+
+
+def test_phases_with_their_own_amounts_use_what_is_asked_for_around_now(
+    session: Session, world: World
+) -> None:
+    execute(
+        session,
+        "UPDATE regimen_version SET amount = NULL, unit = NULL,"
+        " timing = CAST(:timing AS jsonb)",
+        timing='{"kind": "phase", "start": null, "end": null, "count": null,'
+        ' "amount": "2", "unit": "1",'
+        ' "timing": {"kind": "clock_times", "times": ["08:00"]}}',
+    )
+    doses_at_eight(session, world, days=3)
+    execute(session, "UPDATE scheduled_dose SET amount = 2")
+
+    asked = prescribed(session, holding(world), now=NOW)
+
+    assert asked[holding(world)[0]] == Decimal(2)
 
 
 AMOUNTS = st.decimals("0.001", "1000", places=3)

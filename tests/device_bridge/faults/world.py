@@ -32,7 +32,9 @@ SOON = timedelta(milliseconds=1)
 LONGEST = 2.5 * 3600.0  # virtual seconds until all must be well
 QUIET = 20.0
 JUMP_S = 3 * 3600
-DRIFT_S = 500e-6  # gained in a second
+# Gained in a second. A second fault may keep the bridge from the readings that would
+# show it more than a sound clock does, and then nobody promises more (ADR 0128).
+DRIFT_S, SOUND_DRIFT_S = 500e-6, 80e-6
 
 
 @dataclass
@@ -177,7 +179,8 @@ class World:
         while self.loop.time() < LONGEST:
             await asyncio.sleep(1.0)
             if any(s.fault is Fault.CLOCK_DRIFTS for s in self.struck):
-                self.move_clock(DRIFT_S)
+                alone = len(self.case.strikes) == 1
+                self.move_clock(DRIFT_S if alone else SOUND_DRIFT_S)
             if playing.done():
                 return [f"the box ended: {playing.exception()!r}"]
             if bridging.done():

@@ -1,64 +1,23 @@
-"""The words in which prescriptions are told, a `Words` a language."""
+"""Prescriptions in English."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
-from typing import Protocol
 
-from backend.regimens.timing import Weekday
-
-
-class DateWords(Protocol):
-    def __call__(self, day: date, *, with_year: bool) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Every piece a sentence may need; pieces are joined by commas."""
-
-    daily: str
-    then: str
-    weekdays: Mapping[Weekday, str]
-    dose: Callable[[Decimal, str], str]
-    part_of_day: Callable[[time], str]
-    at: Callable[[str], str]
-    listed: Callable[[Sequence[str]], str]
-    date: DateWords
-    weekly: Callable[[int, str, str], str]
-    monthly: Callable[[int, int, str], str]
-    times_a_day: Callable[[int], str]
-    every_days: Callable[[int, str], str]
-    cycle: Callable[[int, int, str], str]
-    every: Callable[[timedelta, str], str]
-    as_needed: Callable[[int | None, timedelta | None], str]
-    since: Callable[[str], str]
-    until: Callable[[str], str]
-    weeks: Callable[[int], str]
-    doses: Callable[[int], str]
-
-
-def _counted(number: object, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
-
-
-def _span(span: timedelta) -> str:
-    seconds = span.total_seconds()
-    for length, one, many in (
-        (3600, "hour", "hours"),
-        (60, "minute", "minutes"),
-        (1, "second", "seconds"),
-    ):
-        if seconds % length == 0:
-            return _counted(int(seconds // length), one, many)
-    return f"{seconds:g} seconds"
-
+from backend.regimens.timing import Food, Weekday
+from backend.regimens.words.lexicon import (
+    Words,
+    counted,
+    in_unit,
+    listed_with,
+    plain,
+)
 
 # UCUM as people say it; any other unit is written as it is.
 UNITS = {
     "1": ("dose", "doses"),
     "[iU]": ("unit", "units"),
     "{tablet}": ("tablet", "tablets"),
+    "tablet": ("tablet", "tablets"),
     "{puff}": ("puff", "puffs"),
     "[drp]": ("drop", "drops"),
     "ug": ("microgram", "micrograms"),
@@ -66,9 +25,16 @@ UNITS = {
 
 
 def _dose(amount: Decimal, unit: str) -> str:
-    plain = f"{amount.normalize():f}"
     one, many = UNITS.get(unit, (unit, unit))
-    return f"{plain} {one if amount <= 1 else many}"
+    return f"{plain(amount)} {one if amount <= 1 else many}"
+
+
+def _span(span: timedelta) -> str:
+    number, unit = in_unit(span, SPANS)
+    return f"{number} {unit}"
+
+
+SPANS = (("hour", "hours"), ("minute", "minutes"), ("second", "seconds"))
 
 
 def _part_of_day(at: time) -> str:
@@ -76,10 +42,6 @@ def _part_of_day(at: time) -> str:
         if at.hour < until:
             return words
     return "evenings" if at.hour < 22 else "nights"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[:-1] else parts)
 
 
 MONTHS = (
@@ -117,7 +79,7 @@ def _weekly(every: int, days: str, at: str) -> str:
 def _as_needed(most: int | None, least: timedelta | None) -> str:
     parts = ["as needed"]
     if most is not None:
-        parts.append(f"at most {_counted(most, 'dose', 'doses')} in 24 hours")
+        parts.append(f"at most {counted(most, 'dose', 'doses')} in 24 hours")
     if least is not None:
         parts.append(f"at least {_span(least)} apart")
     return ", ".join(parts)
@@ -128,9 +90,21 @@ def _times_a_day(n: int) -> str:
     return said.get(n, f"{n} times a day")
 
 
+def _after_taken(every: timedelta, at: str | None, first: str) -> str:
+    length = _span(every) if at is None else counted(every.days, "day", "days")
+    parts = [f"{length} after the last dose taken", *([at] if at else [])]
+    return ", ".join([*parts, f"first on {first}"])
+
+
 ENGLISH = Words(
     daily="daily",
     then="; then ",
+    plus="; and ",
+    food={
+        Food.BEFORE: "before food",
+        Food.WITH: "with food",
+        Food.AFTER: "after food",
+    },
     weekdays={
         Weekday.MON: "Mondays",
         Weekday.TUE: "Tuesdays",
@@ -143,21 +117,21 @@ ENGLISH = Words(
     dose=_dose,
     part_of_day=_part_of_day,
     at=lambda times: f"at {times}",
-    listed=_listed,
+    listed=listed_with(" and "),
     date=_date,
     weekly=_weekly,
     monthly=_monthly,
     times_a_day=_times_a_day,
     every_days=lambda days, at: f"{_every(days, 'day')} {at}",
     cycle=lambda on, off, inner: (
-        f"{inner}, {_counted(on, 'day', 'days')} on and {off} off"
+        f"{inner}, {counted(on, 'day', 'days')} on and {off} off"
     ),
     every=lambda span, since: f"every {_span(span)} from {since}",
     as_needed=_as_needed,
+    after_taken=_after_taken,
     since=lambda day: f"from {day}",
     until=lambda day: f"until {day}",
-    weeks=lambda number: _counted(number, "week", "weeks"),
-    doses=lambda number: _counted(number, "dose", "doses"),
+    weeks=lambda number: counted(number, "week", "weeks"),
+    days=lambda number: counted(number, "day", "days"),
+    doses=lambda number: counted(number, "dose", "doses"),
 )
-
-WORDS: Mapping[str, Words] = {"en": ENGLISH}
