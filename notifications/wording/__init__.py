@@ -1,7 +1,8 @@
 """The sentences patients read, one catalogue a language, all with the same keys.
 
-A drug is never named, and a late reminder never says "take it now". Beside the
-sentences stand the words by which patients answer, under `replies`.
+A drug is named only where the patient chose so (`name_dose`), and a late reminder never
+says "take it now". Beside the sentences stand the words by which patients answer, under
+`replies`.
 """
 
 import tomllib
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 FALLBACK, REPLIES = "en", "replies"
+LONGEST_DRUG = 30
 LANGUAGES = frozenset(found.stem for found in Path(__file__).parent.glob("*.toml"))
 
 
@@ -55,9 +57,26 @@ def _read(name: str) -> dict[str, Any]:
         return tomllib.load(file)
 
 
-def say(key: str, language: str, **words: str) -> str:
-    """Return a sentence; raises KeyError for a key or a word that is missing."""
-    return catalogue(language)[key].format_map(words)
+def say(key: str, language: str, *, channel: str = "", **words: str) -> str:
+    """Return a sentence; raises KeyError for a key or a word that is missing.
+
+    As `channel` says it, where that has words of its own: a call reads no reference
+    aloud. `dose` is the bare word unless it is given: see `name_dose`.
+    """
+    known = catalogue(language)
+    sentence = known.get(f"{key}_{channel}", known[key])
+    return sentence.format_map({"dose": known["dose"], **words})
+
+
+def name_dose(drug: str, language: str) -> str:
+    """Return a dose by its drug, cut to LONGEST_DRUG signs, for who chose to read it.
+
+    Never without the patient's consent to it: messages are read over shoulders.
+    """
+    name = " ".join(drug.split())
+    if len(name) > LONGEST_DRUG:
+        name = name[: LONGEST_DRUG - 1].rstrip() + "."
+    return say("dose_named", language, drug=name)
 
 
 def say_instant(at: datetime, language: str, *, today: datetime) -> str:
