@@ -79,7 +79,10 @@ class EmailChannel:
 
     def send(self, message: Message) -> Receipt:
         """Hand one mail to the server; a mail that bounces later is not heard of."""
-        written = mail(message, sender=self._sender, public=self._public)
+        try:
+            written = mail(message, sender=self._sender, public=self._public)
+        except ValueError as error:  # a line break, or no address at all
+            raise SendFailed(BAD_ADDRESS, retry=False) from error
         try:
             server = self._connected()
         except (smtplib.SMTPException, OSError) as error:
