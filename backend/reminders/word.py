@@ -27,6 +27,7 @@ from notifications.wording import say, say_instant
 
 OPEN = frozenset({"pending", "late", "unknown"})
 ASK, ASK_UNHEARD, ASK_UNSURE = "ask", "ask_unheard", "ask_unsure"
+ASK_NO_BOX = "ask_no_box"
 KINDS = frozenset({NUDGE, LATE, ASK, CAREGIVER, UNANSWERED})
 
 
@@ -183,7 +184,8 @@ def _worded(
     }
     time = _clock(due_at, known.zone)
     if heard is None:
-        body = say(ASK_UNHEARD, language, time=time, reference=row.reference)
+        key = ASK_UNHEARD if known.devices else ASK_NO_BOX
+        body = say(key, language, time=time, reference=row.reference)
         return Worded(body, ASK, address, why)
     if known.torn or (heard >= heard_from and known.label == "unknown"):
         body = say(ASK_UNSURE, language, time=time, reference=row.reference)
