@@ -27,12 +27,14 @@ from backend.ingest.elapse import elapse
 from backend.ingest.extend import extend
 from backend.ingest.replace import propose_replacements
 from backend.ingest.screen import screen_due, screen_silent, wake_alerts
+from backend.ingest.worklist import Worklist
 from backend.log import configure
 from backend.outbox.beat import begin, end
 from backend.outbox.claim import next_due
 from backend.outbox.deliver import deliver
 from backend.outbox.reconcile import reconcile, report
 from backend.people.sweep import sweep
+from backend.reminders.ladder import WORKLIST
 from backend.reminders.word import word
 from backend.settings import settings
 from backend.vitals.compact import compact, forget_keys
@@ -102,12 +104,15 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
 def channels() -> dict[str, Channel]:
     """Return what messages go by: in a demo the log alone, whatever is set up.
 
+    The clinicians' worklist is our own and always there.
+
     The database says whether it is a demo's, each time: a worker may be older than
     that, and its surroundings may be those of a real clinic.
     """
     with transaction() as session:
         demo = is_demo(session)
-    return log_only(settings()) if demo else operators_channels()
+    given = log_only(settings()) if demo else operators_channels()
+    return {**given, WORKLIST: Worklist()}
 
 
 @cache

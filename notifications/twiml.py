@@ -28,12 +28,15 @@ def text_answer(words: str) -> str:
 
 
 def call_asking(words: str, language: str, *, keys_to: str) -> str:
-    """Return a call that says these words and asks for a key, twice at most.
+    """Return a call that says whose it is and these words, and asks for a key.
+
+    Twice at most.
 
     `keys_to` is the address that is told which key was pressed.
     """
     call = Element("Response")
-    spoken = f"{words} {say('voice_keys', language)}"
+    opening, keys = say("voice_opening", language), say("voice_keys", language)
+    spoken = f"{opening} {words} {keys}"
     for _ in range(TIMES):
         asking = SubElement(
             call,

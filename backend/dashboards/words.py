@@ -29,8 +29,11 @@ EVENT_LABELS = {
 }
 MANY_MISSED = 5
 MESSAGES = {
+    "nudge": "Word before a dose",
     "late": "Reminder",
     "ask": "Question about a dose",
+    "caregiver": "Word to a caregiver",
+    "unanswered": "Entry in the worklist",
     "escalation": "Alert passed on",
 }
 OUTCOMES = {

@@ -10,10 +10,11 @@ from sqlmodel import Session
 from backend.alerts.raise_ import Seen, trigger
 from backend.audit.record import Actor
 from backend.inbound.sender import Sender
-from backend.people.reach import end_contact
+from backend.ingest.answer import answer
 from notifications.replies import Reply
 
-RULE, VERSION = "reply", 1
+CODE, VERSION = "patient-asks", 1
+LONGEST_SAID = 200  # signs of their words that an alert repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +38,29 @@ def act(
     """Do what a patient answered and return what to say back; the patient is held."""
     if reply.kind == "unclear" and channel == "voice":
         return Spoken("voice_again")
-    by = Actor("patient", None, sender.clinic_id)
-    if reply.kind == "stop":
-        end_contact(session, sender.patient_id, channel, address, actor=by, now=now)
-        return Spoken("reply_stop")
-    give_to_a_person(session, sender, reply, message_id=message_id, now=now)
-    return Spoken("reply_help" if reply.kind == "help" else "reply_unclear")
+    answered = answer(
+        session,
+        sender.patient_id,
+        reply,
+        message_id=message_id,
+        now=now,
+        by=Actor("patient", None, sender.clinic_id),
+        address=(channel, address),
+    )
+    return Spoken(answered.key, answered.words)
 
 
 def give_to_a_person(
-    session: Session,
-    sender: Sender,
-    reply: Reply,
-    *,
-    message_id: UUID | None,
-    now: datetime,
+    session: Session, patient_id: UUID, reply: Reply, *, title: str, now: datetime
 ) -> None:
-    """Put an answer on the worklist of those who care for the patient."""
-    finding = {
-        "kind": reply.kind,
-        "reason": reply.reason,
-        "message_id": str(message_id) if message_id else None,
+    """Put words on the worklist of those who care for the patient, who is held."""
+    finding: dict[str, object] = {
+        "code": CODE,
+        "subject": reply.kind,
+        "at": now.isoformat(),
+        "said": reply.text[:LONGEST_SAID],
+        "reason": reply.reason or None,
     }
-    seen = Seen(
-        sender.patient_id,
-        RULE,
-        VERSION,
-        "medium",
-        "The patient wrote something that a person has to read",
-        finding,
-    )
+    rule = f"{CODE}:{reply.kind}"
+    seen = Seen(patient_id, rule, VERSION, "medium", title, finding)
     trigger(session, [seen], now=now)

@@ -187,8 +187,9 @@ def _act(
     except Exception:
         # The provider does not tell us twice: what was said must stay.
         log.exception("answer not acted on", extra={"inbound_id": str(inbound_id)})
-        give_to_a_person(session, sender, reply, message_id=message_id, now=now)
-        return Spoken("reply_unclear")
+        title = "Patient wrote what is for a person"
+        give_to_a_person(session, sender.patient_id, reply, title=title, now=now)
+        return Spoken("answered_unclear")
 
 
 def _from_a_stranger(session: Session, arrived: Arrived, *, real: datetime) -> Said:

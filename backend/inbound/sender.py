@@ -28,9 +28,10 @@ class Sender:
 
 
 def senders(session: Session, address: str, *, now: datetime) -> list[Sender]:
-    """Return the patients who are reached by this number, whoever was written to last.
+    """Return the patients whose number this is, whoever was written to last first.
 
-    Mostly one; a couple or a mother and her children may share one.
+    Also those who stopped our messages there. Mostly it is one person's; a couple
+    may share one, or a mother and her children.
     """
     rows = fetch(
         session, SENDERS, address=address, now=now, since=now - ANSWERED_WITHIN
@@ -80,9 +81,11 @@ coalesce((SELECT l.language FROM patient_language AS l
 SENDERS = f"""
 SELECT p.patient_id, p.clinic_id, {SPOKEN}, m.message_id,
     coalesce(m.due_at > :since, false) AS spoken_to
-FROM (SELECT DISTINCT patient_id FROM contact_point
+FROM (SELECT patient_id FROM contact_point
       WHERE address = :address AND channel IN ('sms', 'voice')
-        AND since <= :now AND (until IS NULL OR until > :now)) AS c
+        AND since <= :now AND (until IS NULL OR until > :now)
+      UNION SELECT patient_id FROM opt_out
+      WHERE address = :address AND channel = 'sms' AND until IS NULL) AS c
 JOIN patient AS p ON p.patient_id = c.patient_id AND p.erased_at IS NULL
 LEFT JOIN LATERAL (
     SELECT message_id, due_at FROM outbox_message AS o

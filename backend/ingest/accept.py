@@ -25,6 +25,7 @@ from backend.feeds.orders import publish
 from backend.ingest.items import DoseItem, Read, Verdict
 from backend.ingest.sort import device_ids, new_doses, sort
 from backend.ingest.verdicts import oddities, refused, verdicts
+from backend.ingest.worklist import settled
 from backend.people.readers import Sender
 from backend.reminders.plan import cancel_for, reopen
 from backend.state.refresh import TAKEN, refresh
@@ -94,17 +95,18 @@ def follow(
 ) -> Changes:
     """Do all that follows from new facts about these patients, who must be held.
 
-    Match again; cancel the reminders of doses that were taken, plan those of doses that
-    turn out not to be; take from stock, see anew how long it lasts and open the
-    reorder; take back what is disproved; bring the state rows up to date; show the
-    manufacturer what was ordered. `events` are dose events that stock must look at
-    even where no label changes.
+    Match again; cancel the reminders of doses that were taken, and the alerts that they
+    had no answer; plan the reminders of doses that turn out not to be taken; take from
+    stock, see anew how long it lasts and open the reorder; take back what is disproved;
+    bring the state rows up to date; show the manufacturer what was ordered. `events`
+    are dose events that stock must look at even where no label changes.
     """
     if not patients:
         return Changes()
     changes = rematch(session, facts, now=now, cause=cause)
     taken = [change.dose for change in changes.doses if change.after in TAKEN]
     cancel_for(session, taken, because=cause, now=now)
+    settled(session, taken, because=cause, now=now)
     was_taken = [change.dose for change in changes.doses if change.before in TAKEN]
     reopen(session, set(was_taken).difference(taken), now=now)
     stock = settle(session, changes.matched().union(events), now=now)

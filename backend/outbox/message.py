@@ -57,7 +57,12 @@ class Dropped:
     why: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-Verdict = Worded | Dropped
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Not yet: whoever words it has moved it to a later instant."""
+
+
+Verdict = Worded | Dropped | Held
 Word = Callable[[Session, Sequence[Claimed], datetime], Mapping[UUID, Verdict]]
 
 

@@ -2,7 +2,8 @@
 
 A dose that was taken needs none. When every box of the dose's window was heard in the
 second half of the delay, has told all and reported nothing, the dose is *late* and we
-say so. Otherwise nobody knows, and the most we may do is ask.
+say so. Otherwise nobody knows, and the most we may do is ask. Before the dose is due we
+only say that it is coming; a caregiver and a clinician learn that nobody answered.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,15 @@ from backend.doses.silence import silences
 from backend.outbox.arrays import array
 from backend.outbox.enqueue import RESCHEDULED
 from backend.outbox.message import Claimed, Dropped, Verdict, Worded
-from backend.reminders.plan import LATE
+from backend.reminders.plan import CAREGIVER, LATE, NUDGE, UNANSWERED
+from backend.reminders.together import Told, together, with_others
+from backend.reminders.told import caregivers
 from notifications.wording import say, say_instant
 
 OPEN = frozenset({"pending", "late", "unknown"})
 ASK, ASK_UNHEARD, ASK_UNSURE = "ask", "ask_unheard", "ask_unsure"
+ASK_NO_BOX = "ask_no_box"
+KINDS = frozenset({NUDGE, LATE, ASK, CAREGIVER, UNANSWERED})
 
 
 class Known(NamedTuple):
@@ -51,30 +56,45 @@ def word(
 ) -> Mapping[UUID, Verdict]:
     """Return what each claimed reminder says or why it is dropped.
 
-    One round trip, and four more for those of boxes that changed hands or lost
-    records. Messages of a kind that is no reminder's are left out.
+    One round trip; four more for those of boxes that changed hands or lost records,
+    one for caregivers, and two for doses that are due together. Messages of a kind that
+    is no reminder's are left out.
     """
-    mine = [row for row in claimed if row.kind == LATE or row.kind == ASK]
+    mine = [row for row in claimed if row.kind in KINDS]
     if not mine:
         return {}
+    others = with_others(session, mine)
+    rows = [*mine, *others]
+    known = _known(session, rows, now)
+    known |= _closer(
+        session, [row for row in rows if not known[row.message_id].plain], known
+    )
+    said = {row.message_id: _say(row, known[row.message_id], now) for row in rows}
+    said |= caregivers(session, mine, said, now)
+    if not any("with" in row.params for row in mine):
+        return said
+    times = {key: _clock(it.due_at, it.zone) for key, it in known.items() if it.due_at}
+    told = [Told(row, said[row.message_id], times.get(row.message_id)) for row in rows]
+    return together(session, told, {row.message_id for row in mine}, now)
+
+
+def _known(
+    session: Session, rows: Sequence[Claimed], now: datetime
+) -> dict[UUID, Known]:
     found = session.connection().exec_driver_sql(
         KNOWN,
         {
-            "ids": array(row.message_id for row in mine),
-            "patients": array(row.patient_id for row in mine),
-            "clinics": array(row.clinic_id for row in mine),
-            "channels": array(row.channel for row in mine),
-            "addresses": array(row.address for row in mine),
-            "regimens": array(row.params["regimen_id"] for row in mine),
-            "occurrences": array(row.params["occurrence"] for row in mine),
+            "ids": array(row.message_id for row in rows),
+            "patients": array(row.patient_id for row in rows),
+            "clinics": array(row.clinic_id for row in rows),
+            "channels": array(row.params.get("listed", row.channel) for row in rows),
+            "addresses": array(row.address for row in rows),
+            "regimens": array(row.params["regimen_id"] for row in rows),
+            "occurrences": array(row.params["occurrence"] for row in rows),
             "now": now,
         },
     )
-    known = {row[0]: Known(*row[1:]) for row in found.all()}
-    known |= _closer(
-        session, [row for row in mine if not known[row.message_id].plain], known
-    )
-    return {row.message_id: _say(row, known[row.message_id], now) for row in mine}
+    return {row[0]: Known(*row[1:]) for row in found.all()}
 
 
 def _closer(
@@ -105,15 +125,47 @@ def _say(row: Claimed, known: Known, now: datetime) -> Verdict:
     due_at, address = known.due_at, known.address
     if due_at is None or known.label is None:
         return Dropped("cancelled", {"cancelled": "no longer scheduled"})
-    if known.label not in OPEN:
-        return Dropped("cancelled", {"cancelled": f"dose is {known.label}"})
-    if due_at >= row.due_at:
-        return Dropped("cancelled", {"cancelled": RESCHEDULED})
-    if not known.consented:
-        return Dropped("cancelled", {"cancelled": "no consent to reminders"})
+    hindered = _hindered(row, known, due_at)
+    if hindered is not None:
+        return Dropped("cancelled", {"cancelled": hindered})
+    if row.kind == UNANSWERED or row.kind == CAREGIVER:
+        return _of_others(row, known, due_at)
     if address is None:
         return Dropped("cancelled", {"cancelled": "no address"})
+    if row.kind == NUDGE:
+        return _nudge(row, known, due_at, address)
     return _worded(row, known, due_at, address, now)
+
+
+def _hindered(row: Claimed, known: Known, due_at: datetime) -> object:
+    """Return why it does not go, None when it may."""
+    if known.label not in OPEN:
+        return f"dose is {known.label}"
+    if (due_at >= row.due_at) != (row.kind == NUDGE):
+        return RESCHEDULED
+    if not known.consented:
+        return "no consent to reminders"
+    return row.params.get("silent")
+
+
+def _nudge(row: Claimed, known: Known, due_at: datetime, address: str) -> Worded:
+    language = known.language or row.language
+    time = _clock(due_at, known.zone)
+    body = say(NUDGE, language, time=time, reference=row.reference)
+    return Worded(body, NUDGE, address, {"label": known.label, "language": language})
+
+
+def _of_others(row: Claimed, known: Known, due_at: datetime) -> Worded:
+    """Word what is not for the patient; a caregiver's is filled in by `told`."""
+    time = _clock(due_at, known.zone)
+    why = {
+        "label": known.label,
+        "devices": known.devices,
+        "heard_until": known.heard_until,
+        "torn": known.torn,
+    }
+    body = say(row.kind, row.language, time=time, reference=row.reference, name="")
+    return Worded(body, row.kind, row.address, why)
 
 
 def _worded(
@@ -132,7 +184,8 @@ def _worded(
     }
     time = _clock(due_at, known.zone)
     if heard is None:
-        body = say(ASK_UNHEARD, language, time=time, reference=row.reference)
+        key = ASK_UNHEARD if known.devices else ASK_NO_BOX
+        body = say(key, language, time=time, reference=row.reference)
         return Worded(body, ASK, address, why)
     if known.torn or (heard >= heard_from and known.label == "unknown"):
         body = say(ASK_UNSURE, language, time=time, reference=row.reference)

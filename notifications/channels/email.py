@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 from notifications.codes import BAD_ADDRESS
 from notifications.message import ChannelSettings, Message, Receipt, SendFailed
-from notifications.wording import say
+from notifications.wording import say, without_reference
 
 TIMEOUT = timedelta(seconds=10)
 UNSUBSCRIBE = "/v1/unsubscribe"
@@ -129,7 +129,7 @@ def mail(message: Message, *, sender: str, public: str) -> EmailMessage:
     name, address = parseaddr(sender)
     link = unsubscribe_link(public, message)
     words = {
-        "text": message.body,
+        "text": without_reference(message.body, message.reference),
         "unsubscribe": say("mail_unsubscribe", message.language),
         "why": say("mail_why", message.language),
     }

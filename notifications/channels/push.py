@@ -19,7 +19,7 @@ from pywebpush import WebPusher, WebPushException
 
 from notifications.codes import BAD_ADDRESS, GONE
 from notifications.message import ChannelSettings, Message, Receipt, SendFailed
-from notifications.wording import say
+from notifications.wording import say, without_reference
 
 TIMEOUT = timedelta(seconds=10)
 LONGEST_TTL = 2_419_200  # seconds, four weeks: what servers keep at most
@@ -100,7 +100,7 @@ def payload(message: Message) -> bytes:
     """Return what the browser is given: a title, the words and whose copy it is."""
     shown = {
         "title": say("push_title", message.language),
-        "body": message.body,
+        "body": without_reference(message.body, message.reference),
         "lang": message.language,
         "tag": message.reference,
     }

@@ -12,6 +12,7 @@ from twilio.rest import Client
 from notifications.message import ChannelSettings, Message, Receipt
 from notifications.twilio_client import ERRORS, failure, open_client, status_address
 from notifications.twiml import call_asking
+from notifications.wording import without_reference
 
 KEYS = "/v1/twilio/keys"
 RINGS_S = 30  # then nobody is there, and before most mailboxes answer
@@ -37,7 +38,7 @@ class VoiceChannel:
     def send(self, message: Message) -> Receipt:
         """Have Twilio call; that somebody answered is what the callback says."""
         asked = call_asking(
-            message.body,
+            without_reference(message.body, message.reference),
             message.language,
             keys_to=keys_address(self._public, message.message_id),
         )

@@ -57,15 +57,21 @@ def _read(name: str) -> dict[str, Any]:
         return tomllib.load(file)
 
 
-def say(key: str, language: str, *, channel: str = "", **words: str) -> str:
+def say(key: str, language: str, **words: str) -> str:
     """Return a sentence; raises KeyError for a key or a word that is missing.
 
-    As `channel` says it, where that has words of its own: a call reads no reference
-    aloud. `dose` is the bare word unless it is given: see `name_dose`.
+    `dose` is the bare word unless it is given: see `name_dose`.
     """
     known = catalogue(language)
-    sentence = known.get(f"{key}_{channel}", known[key])
-    return sentence.format_map({"dose": known["dose"], **words})
+    return known[key].format_map({"dose": known["dose"], **words})
+
+
+def without_reference(said: str, reference: str) -> str:
+    """Return a sentence without the reference at its end.
+
+    Only a text is found by it; a call would read it aloud.
+    """
+    return said.removesuffix(f"Ref {reference}").rstrip()
 
 
 def name_dose(drug: str, language: str) -> str:

@@ -97,7 +97,7 @@ def test_our_calls_are_as_twilio_wants_them(client: Client, provider: Odd) -> No
 
     [call] = provider.calls
     keys = f"{PUBLIC}/v1/twilio/keys?message={UUID(int=7)}"
-    assert call.form["Twiml"] == call_asking(MESSAGE.body, "de", keys_to=keys)
+    assert call.form["Twiml"] == call_asking("Größe?", "de", keys_to=keys)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_key_is_answered_aloud_in_the_patients_language_and_the_call_ends(
 
     spoken = answered.find("Say")
     assert spoken is not None
-    assert spoken.text == say("reply_help", language, channel="voice")
+    assert spoken.text == say("answered_help", language)
     assert spoken.get("language", "").startswith(language)
     assert answered.find("Hangup") is not None
 

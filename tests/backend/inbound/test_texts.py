@@ -5,13 +5,13 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from backend.alerts.tables import Alert
 from backend.clock import domain_now
 from backend.database import transaction
 from backend.outbox.tables import OutboxMessage
-from backend.people.tables import Patient
+from backend.people.tables import ContactPoint, Patient
 from notifications.wording import say
 from tests.backend.inbound.clinic import ROSA, TOKEN, Twilio, came_in, words
 from tests.builders import a_clinic, a_patient, written
@@ -119,7 +119,7 @@ def test_what_comes_twice_is_kept_once_and_answered_alike(twilio: Twilio) -> Non
     first, again = twilio.answer("hello?"), twilio.answer("hello?")
     other = twilio.answer("hello?", sid="SM2")
 
-    assert first == again == other == say("reply_unclear", "en")
+    assert first == again == other == say("answered_unclear", "en")
     assert len(came_in()) == 2
 
 
@@ -127,7 +127,7 @@ def test_what_comes_twice_is_kept_once_and_answered_alike(twilio: Twilio) -> Non
 def test_the_answer_is_in_the_patients_language(twilio: Twilio, language: str) -> None:
     a_household(language)
 
-    assert twilio.answer("???") == say("reply_unclear", language)
+    assert twilio.answer("???") == say("answered_unclear", language)
 
 
 @pytest.mark.parametrize("body", ["not taken", "STOP please", "", "🤷"])
@@ -147,7 +147,7 @@ def test_a_possible_opt_out_is_for_review_and_ends_nothing(twilio: Twilio) -> No
     with transaction() as session:
         [alert] = session.exec(select(Alert)).all()
     assert "opt-out" in str(alert.finding)
-    assert twilio.answer("hello", sid="SM2") == say("reply_unclear", "en")
+    assert twilio.answer("hello", sid="SM2") == say("answered_unclear", "en")
 
 
 def test_an_unknown_sender_is_kept_for_a_person_and_answered_once(
@@ -221,9 +221,20 @@ def test_stop_is_about_the_number_and_so_about_all_who_share_it(
 ) -> None:
     both = a_household("en", "en")
 
-    assert twilio.answer("STOP") == say("reply_stop", "en")
+    assert twilio.answer("STOP") == say("answered_stop", "en")
 
     assert {row.patient_id for row in came_in()} == set(both)
+
+
+def test_start_takes_a_stop_back_also_where_no_contact_is_left(twilio: Twilio) -> None:
+    [rosa] = a_household("en")
+
+    said = [twilio.answer(it, sid=f"SM{it}") for it in ("STOP", "START")]
+
+    assert said == [say("answered_stop", "en"), say("answered_start", "en")]
+    with transaction() as session:
+        open_ = select(ContactPoint).where(col(ContactPoint.until).is_(None))
+        assert [it.patient_id for it in session.exec(open_)] == [rosa]
 
 
 def test_where_twilio_has_answered_an_opt_out_we_say_nothing_besides(

@@ -11,7 +11,7 @@ from backend.outbox.deliver import deliver
 from backend.outbox.tables import OutboxMessage
 from backend.people.tables import Consent, ContactPoint, Patient, PatientLanguage
 from backend.regimens.tables import Regimen, RegimenVersion, ScheduledDose
-from backend.reminders.plan import cancel_for, plan, remind_at, replan
+from backend.reminders.plan import cancel_for, plan, replan
 from backend.reminders.word import word
 from tests.backend.outbox.phone import Clock, Phone
 from tests.builders import (
@@ -345,15 +345,3 @@ def test_the_delay_is_the_prescribers() -> None:
         replan(session, [home.patient.patient_id], now=NIGHT)
 
     assert home.message().due_at == DUE + timedelta(hours=1)
-
-
-@pytest.mark.parametrize(
-    ("window", "delay", "expected"),
-    [(240, 30, 30), (30, 30, 15), (10, 30, 5), (31, 30, 30), (0, 30, None)],
-)
-def test_a_reminder_is_never_outside_the_window(
-    window: int, delay: int, expected: int | None
-) -> None:
-    got = remind_at(DUE, DUE + window * MINUTE, delay * MINUTE)
-
-    assert got == (None if expected is None else DUE + expected * MINUTE)
