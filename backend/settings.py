@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     mail_sender: str | None = None  # a mailbox, as Clinic <doses@clinic.example>
     push_key: SecretStr | None = None  # VAPID, as `python -m backend push-key` prints
     push_contact: str | None = None  # mailto: or https:, for those who run push servers
+    webhook_url: str | None = None  # where operators are told what goes wrong
     webhook_secret: SecretStr | None = None  # whsec_ and base64, Standard Webhooks
 
     # A demo may let domain time run faster and prints its sign-ins

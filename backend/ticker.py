@@ -8,21 +8,25 @@ import ctypes
 import gc
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from threading import Event
 from typing import Protocol
+from uuid import UUID
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 
 from backend.audit.seal import seal
 from backend.clock import domain_clock, domain_now, is_demo, real_now
 from backend.database import transaction
 from backend.database.partitions import ensure_partitions
+from backend.inbound.failover import fail_over
+from backend.inbound.notice import word_notices
 from backend.ingest.elapse import elapse
 from backend.ingest.extend import extend
 from backend.ingest.replace import propose_replacements
@@ -32,6 +36,7 @@ from backend.log import configure
 from backend.outbox.beat import begin, end
 from backend.outbox.claim import next_due
 from backend.outbox.deliver import deliver
+from backend.outbox.message import Claimed, Verdict
 from backend.outbox.reconcile import reconcile, report
 from backend.people.sweep import sweep
 from backend.reminders.ladder import WORKLIST
@@ -85,6 +90,7 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
     """Return every job; the first is the one that must not wait for a tick."""
     return (
         Job("deliver", settings().deliver_every, partial(_deliver, stopping)),
+        Job("fail over", settings().deliver_every, _fail_over),
         Job("elapse", settings().deliver_every, elapse),
         Job("extend", EXTEND_EVERY, extend),
         Job("screen", settings().screen_every, screen_due),
@@ -253,7 +259,17 @@ def _partitions(now: datetime) -> int:
 
 
 def _deliver(stopping: Callable[[], bool], now: datetime) -> int:
-    return deliver(channels(), now=now, real=real_now, word=word, stopping=stopping)
+    return deliver(channels(), now=now, real=real_now, word=_word, stopping=stopping)
+
+
+def _word(
+    session: Session, claimed: Sequence[Claimed], now: datetime
+) -> Mapping[UUID, Verdict]:
+    return {**word(session, claimed, now), **word_notices(claimed)}
+
+
+def _fail_over(now: datetime) -> int:
+    return fail_over(channels().keys(), now=now)
 
 
 def _reconcile(now: datetime) -> int:

@@ -64,7 +64,7 @@ class OutboxMessage(Row, table=True):
         Index(
             "ix_message_failed",
             "settled_at",
-            postgresql_where=sql("state = 'failed'"),
+            postgresql_where=sql("state = 'failed' AND NOT why ? 'failed_over'"),
         ),
         {"postgresql_with": {"fillfactor": 70}},
     )

@@ -19,7 +19,8 @@ from notifications.wording import (
 TEXTS = sorted(
     key
     for key, sentence in catalogue(FALLBACK).items()
-    if "{reference}" in sentence or key.startswith(("answered_", "reply_"))
+    if key.startswith(("answered_", "reply_"))
+    or ("{reference}" in sentence and not key.startswith("operator_"))
 )
 ONE_SEGMENT = {"late", "nudge", "answered_taken"}
 DRUGS = ["Exemplin 5 mg", "Ю" * 99, "xa  b\n" * 99]

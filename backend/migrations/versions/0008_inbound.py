@@ -40,5 +40,5 @@ def upgrade() -> None:
         "ix_message_failed",
         "outbox_message",
         ["settled_at"],
-        postgresql_where=sa.text("state = 'failed'"),
+        postgresql_where=sa.text("state = 'failed' AND NOT why ? 'failed_over'"),
     )
