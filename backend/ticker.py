@@ -27,6 +27,7 @@ from backend.database import transaction
 from backend.database.partitions import ensure_partitions
 from backend.inbound.failover import fail_over
 from backend.inbound.notice import word_notices
+from backend.inbound.strangers import forget
 from backend.ingest.elapse import elapse
 from backend.ingest.extend import extend
 from backend.ingest.replace import propose_replacements
@@ -101,6 +102,7 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
         Job("seal", settings().seal_every, _seal),
         Job("compact", COMPACT_EVERY, compact),
         Job("forget keys", timedelta(days=1), forget_keys),
+        Job("forget strangers", timedelta(days=1), _forget_strangers),
         Job("sweep", timedelta(hours=1), _sweep),
         Job("partitions", timedelta(hours=1), _partitions),
         Job("report", timedelta(days=1), _report),
@@ -246,6 +248,10 @@ def _scheduler(*, threads: int) -> Scheduler:
 
 def _seal(_now: datetime) -> int:
     return seal(real_now())
+
+
+def _forget_strangers(_now: datetime) -> int:
+    return forget(real_now())
 
 
 def _sweep(_now: datetime) -> int:

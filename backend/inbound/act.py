@@ -11,6 +11,7 @@ from backend.alerts.raise_ import Seen, trigger
 from backend.audit.record import Actor
 from backend.inbound.sender import Sender
 from backend.ingest.answer import answer
+from backend.reminders.wishes import caregiver_no_more
 from notifications.replies import Reply
 
 CODE, VERSION = "patient-asks", 1
@@ -35,7 +36,9 @@ def act(
     message_id: UUID | None,
     now: datetime,
 ) -> Spoken:
-    """Do what a patient answered and return what to say back; the patient is held."""
+    """Do what was answered and return what to say back; the patient is held."""
+    if sender.caregiver_id is not None:
+        return _of_a_caregiver(session, sender, sender.caregiver_id, reply, now=now)
     if reply.kind == "unclear" and channel == "voice":
         return Spoken("voice_again")
     answered = answer(
@@ -48,6 +51,27 @@ def act(
         address=(channel, address),
     )
     return Spoken(answered.key, answered.words)
+
+
+def _of_a_caregiver(
+    session: Session,
+    sender: Sender,
+    caregiver_id: UUID,
+    reply: Reply,
+    *,
+    now: datetime,
+) -> Spoken:
+    """Stop writing to a caregiver who wants that; anything else is for a person.
+
+    Nobody but the patient says whether a dose was taken.
+    """
+    title = "A caregiver wrote what is for a person"
+    if reply.kind == "stop":
+        title = "A caregiver wants no more messages"
+        by = Actor("caregiver", None, sender.clinic_id)
+        caregiver_no_more(session, sender.patient_id, caregiver_id, actor=by, now=now)
+    give_to_a_person(session, sender.patient_id, reply, title=title, now=now)
+    return Spoken("answered_stop" if reply.kind == "stop" else "reply_caregiver")
 
 
 def give_to_a_person(

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
 from backend.inbound.act import Spoken, act, give_to_a_person
-from backend.inbound.sender import Sender, addressee, quoted, senders
+from backend.inbound.sender import Sender, addressee, caregivers, quoted, senders
 from backend.live import touch
 from backend.people.hold import hold
 from notifications.replies import Reply, understand, understand_keys
@@ -46,7 +46,7 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one patient said, in answer to which message."""
+    """What somebody said, in answer to which message."""
 
     sender: Sender
     reply: Reply
@@ -58,15 +58,17 @@ def receive_text(
 ) -> Said:
     """Take a text and return what to say back; what came before changes nothing."""
     found = senders(session, arrived.address, now=now)
-    held = hold(session, (sender.patient_id for sender in found))
+    named = caregivers(session, arrived.address, now=now)
+    held = hold(session, (sender.patient_id for sender in (*found, *named)))
     among = [sender for sender in found if sender.patient_id in held]
-    if not among:
+    carers = [sender for sender in named if sender.patient_id in held]
+    if not among and not carers:
         return _from_a_stranger(session, arrived, real=real)
-    reply = understand(arrived.body, among[0].language)
-    said = [
-        _take(session, arrived, answer, now=now, real=real)
-        for answer in _answers(session, arrived.address, among, reply)
-    ]
+    reply = understand(arrived.body, (among or carers)[0].language)
+    answers = _answers(session, arrived.address, among, reply) if among else []
+    if not among or reply.kind == "stop":
+        answers += [Answer(carer, reply, None) for carer in carers]
+    said = [_take(session, arrived, one, now=now, real=real) for one in answers]
     return said[0]
 
 
@@ -151,7 +153,8 @@ def _take(
 ) -> Said:
     """Store an answer and do what it says, unless it is here already."""
     sender, reply = answer.sender, answer.reply
-    inbound_id = uuid5(NAMESPACE, f"{arrived.provider_id}/{sender.patient_id}")
+    whose = sender.caregiver_id or sender.patient_id
+    inbound_id = uuid5(NAMESPACE, f"{arrived.provider_id}/{whose}")
     if not _store(session, inbound_id, arrived, answer, real=real):
         return Said(_answered(session, inbound_id), sender.language)
     spoken = _act(session, arrived, answer, inbound_id, now=now)

@@ -15,16 +15,18 @@ ANSWERED_WITHIN = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A patient whose number it is, and the last message that went there, if any.
+    """Whose number it is, and the last message that went there, if any.
 
-    `spoken_to`: that message is recent enough for a bare answer.
+    `spoken_to`: that message is recent enough for a bare answer. `caregiver_id`: it is
+    somebody whom the patient named.
     """
 
     patient_id: UUID
     clinic_id: UUID
     language: str
-    message_id: UUID | None
-    spoken_to: bool
+    message_id: UUID | None = None
+    spoken_to: bool = False
+    caregiver_id: UUID | None = None
 
 
 def senders(session: Session, address: str, *, now: datetime) -> list[Sender]:
@@ -36,6 +38,12 @@ def senders(session: Session, address: str, *, now: datetime) -> list[Sender]:
     rows = fetch(
         session, SENDERS, address=address, now=now, since=now - ANSWERED_WITHIN
     )
+    return [Sender(**row) for row in rows]
+
+
+def caregivers(session: Session, address: str, *, now: datetime) -> list[Sender]:
+    """Return the caregivers whose number this is, one for each patient of theirs."""
+    rows = fetch(session, CAREGIVERS, address=address, now=now)
     return [Sender(**row) for row in rows]
 
 
@@ -94,6 +102,14 @@ LEFT JOIN LATERAL (
     ORDER BY o.due_at DESC, o.message_id LIMIT 1) AS m ON true
 ORDER BY m.due_at DESC NULLS LAST, p.patient_id
 """  # noqa: S608
+
+CAREGIVERS = """
+SELECT c.patient_id, p.clinic_id, c.language, c.caregiver_id
+FROM caregiver AS c JOIN patient AS p USING (patient_id)
+WHERE c.address = :address AND c.channel IN ('sms', 'voice') AND p.erased_at IS NULL
+  AND c.since <= :now AND (c.until IS NULL OR c.until > :now)
+ORDER BY c.patient_id, c.caregiver_id
+"""
 
 QUOTED = """
 SELECT patient_id, message_id FROM outbox_message

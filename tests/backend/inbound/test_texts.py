@@ -7,11 +7,17 @@ from uuid import UUID
 import pytest
 from sqlmodel import Session, col, select
 
+from backend.__main__ import main
 from backend.alerts.tables import Alert
-from backend.clock import domain_now
+from backend.audit.record import SYSTEM
+from backend.clock import domain_now, real_now
 from backend.database import transaction
+from backend.inbound.strangers import KEPT, forget
 from backend.outbox.tables import OutboxMessage
+from backend.people.register import Contact
 from backend.people.tables import ContactPoint, Patient
+from backend.reminders.tables import Caregiver
+from backend.reminders.wishes import name_caregiver
 from notifications.wording import say
 from tests.backend.inbound.clinic import ROSA, TOKEN, Twilio, came_in, words
 from tests.builders import a_clinic, a_patient, written
@@ -169,6 +175,74 @@ def test_an_unknown_sender_is_kept_for_a_person_and_answered_once(
     logged = " ".join(str(record.__dict__) for record in caplog.records)
     assert stranger not in logged
     assert "secret" not in logged
+
+
+def test_an_operator_reads_what_strangers_wrote_and_marks_it(
+    twilio: Twilio, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twilio.answer("It is\nme, Rosa", sender="+4366099999")
+    [row] = came_in()
+
+    assert main(["inbound"]) == 0
+    assert "+4366099999  It is me, Rosa" in capsys.readouterr().out
+    assert main(["inbound", "--handled", str(row.inbound_id)]) == 0
+    assert main(["inbound"]) == 0
+    assert capsys.readouterr().out.endswith("none waits\n")
+    assert main(["inbound", "--handled", str(row.inbound_id)]) == 2
+
+
+def test_what_strangers_wrote_is_forgotten_after_a_while(twilio: Twilio) -> None:
+    a_household("en")
+    for sender in ROSA, "+4366099999":
+        twilio.answer("hello", sender=sender, sid=f"SM{sender}")
+
+    assert forget(real_now()) == 0
+    assert forget(real_now() + KEPT + timedelta(days=1)) == 1
+
+    assert [row.address for row in came_in()] == [ROSA]
+
+
+CARER = "+41790000777"
+
+
+def a_caregiver(patient_id: UUID) -> None:
+    with transaction() as session:
+        name_caregiver(
+            session,
+            patient_id,
+            "Lena",
+            Contact("sms", CARER),
+            language="de",
+            actor=SYSTEM,
+            now=domain_now() - timedelta(days=1),
+        )
+
+
+def test_a_caregiver_cannot_say_that_a_dose_was_taken_and_a_person_reads_it(
+    twilio: Twilio,
+) -> None:
+    [rosa] = a_household("en")
+    written_to(rosa)
+    a_caregiver(rosa)
+
+    assert twilio.answer("genommen", sender=CARER) == say("reply_caregiver", "de")
+
+    assert worklist() == [rosa]
+    assert [row.patient_id for row in came_in()] == [rosa]
+
+
+def test_a_caregiver_ends_their_own_messages_and_not_the_patients(
+    twilio: Twilio,
+) -> None:
+    [rosa] = a_household("en")
+    a_caregiver(rosa)
+
+    assert twilio.answer("STOP", sender=CARER) == say("answered_stop", "de")
+
+    with transaction() as session:
+        assert session.exec(select(Caregiver)).one().until is not None
+        assert session.exec(select(ContactPoint)).one().until is None
+    assert worklist() == [rosa]
 
 
 def test_of_two_who_share_a_phone_the_one_who_was_written_to_answers(
