@@ -1,17 +1,18 @@
 """A week of reminders on a clock moved by hand: each line of a ladder, each answer."""
 
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
 from backend.audit.record import SYSTEM
 from backend.database import transaction
 from backend.ingest.pause import pause, resume
+from backend.reminders.adapt import adapt
 from backend.reminders.wishes import Preference, prefer, write_ladder
 from notifications.message import SendFailed
-from tests.stories.clinic import plain
+from tests.stories.clinic import DAY, Box, a_box, a_story, plain
 from tests.stories.diary import DAUGHTER, Diary, a_daughter, a_diary
-from tests.stories.life import labels
+from tests.stories.life import a_life, labels
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -432,3 +433,65 @@ def test_a_week_of_one_patient() -> None:
     ]  # fmt: skip
     gaps = [it.dies_in for it in diary.story.phone.got]
     assert min(gaps) > timedelta(0)
+
+
+def test_reminders_follow_a_habit_a_little_each_day_until_switched_off() -> None:
+    """The box is opened at 08:40 every day, and reminded of at 08:30 in vain."""
+    diary, box = a_late_riser()
+    prefers(diary, Preference(adaptive=True))
+    for day in (2, 3, 4):
+        diary.until(day, "06:30")
+        assert adapt(diary.story.now) == 1
+        assert adapt(diary.story.now) == 0  # once a day, however often it is asked
+        diary.story.open(box, at=diary.at(day, "08:40"))
+    assert diary.lines() == [
+        f"Mon 07:59 {COMING}",
+        f"Tue 07:59 {COMING}",
+        f"Wed 07:59 {COMING}",
+    ]
+    moves = diary.story.rows(
+        "SELECT outcome ->> 'shift_s' AS shift, undone_at FROM decision "
+        "WHERE rule = 'reminder-time' ORDER BY at"
+    )
+    assert [int(move["shift"]) // 60 for move in moves] == [15, 30, 40]
+
+    prefers(diary, Preference())
+    diary.until(5, "08:35")
+
+    assert [line[:9] for line in diary.lines()[3:]] == ["Thu 07:45", "Thu 08:30"]
+    undone = diary.story.rows(
+        "SELECT FROM decision WHERE rule = 'reminder-time' AND undone_at IS NOT NULL"
+    )
+    assert len(undone) == 3
+
+
+def test_a_regimen_whose_times_are_fixed_follows_no_habit() -> None:
+    diary, _ = a_late_riser()
+    prefers(diary, Preference(adaptive=True))
+    with transaction() as session:
+        write_ladder(
+            session,
+            diary.life.patient_id,
+            diary.life.regimen.regimen_id,
+            [],
+            reason="before breakfast",
+            replaces=0,
+            fixed=True,
+            actor=SYSTEM,
+            now=diary.story.now,
+        )
+
+    assert adapt(diary.story.now) == 0
+
+
+def a_late_riser() -> tuple[Diary, Box]:
+    """Return who opened their box at 08:40 for the 08:00 dose of the last ten days."""
+    begins = datetime(2026, 3, 2, 5, tzinfo=UTC)
+    story = a_story(begins)
+    box = a_box(story)
+    life = a_life(story, box, criticality="high", since=begins - 10 * DAY)
+    diary = Diary(story, life)
+    for day in range(10):
+        box.open(diary.at(2, "08:40") - (10 - day) * DAY)
+    story.meet()
+    return diary, box
