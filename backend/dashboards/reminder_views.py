@@ -55,6 +55,7 @@ class LadderRow:
     steps: tuple[StepRow, ...]
     blank: tuple[StepRow, ...] = ()
     written: str = ""
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
