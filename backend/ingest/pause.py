@@ -105,6 +105,19 @@ def resume(
     return True
 
 
+def resume_all(
+    session: Session, patient_id: UUID, kind: str, *, actor: Actor, now: datetime
+) -> int:
+    """End the pauses of a kind that last, and those to come; return how many."""
+    known = session.exec(
+        select(ReminderPause.pause_id).where(
+            col(ReminderPause.patient_id) == patient_id, col(ReminderPause.kind) == kind
+        )
+    ).all()
+    by = {"actor": actor, "now": now}
+    return sum(resume(session, patient_id, one, **by) for one in known)
+
+
 def _refuse_overlap(
     session: Session,
     patient_id: UUID,
