@@ -40,6 +40,7 @@ from backend.outbox.deliver import deliver
 from backend.outbox.message import Claimed, Verdict
 from backend.outbox.reconcile import reconcile, report
 from backend.people.sweep import sweep
+from backend.reminders.adapt import adapt
 from backend.reminders.ladder import WORKLIST
 from backend.reminders.word import word
 from backend.settings import settings
@@ -97,6 +98,7 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
         Job("screen", settings().screen_every, screen_due),
         Job("silence", SHARED, screen_silent),
         Job("wake", SHARED, wake_alerts),
+        Job("adapt", timedelta(days=1), adapt),
         Job("replace", BATTERIES_EVERY, propose_replacements),
         Job("reconcile", timedelta(seconds=5), _reconcile),
         Job("seal", settings().seal_every, _seal),

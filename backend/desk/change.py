@@ -59,7 +59,7 @@ def reach_by(
     session: Session, patient_id: UUID, contact: Contact, *, actor: Actor, now: datetime
 ) -> bool:
     """Write down an address and queue what waited for one; False: it is known."""
-    _well_spelled(contact)
+    named_contact(contact)
     hold(session, [patient_id])
     known = select(ContactPoint.contact_id).where(
         col(ContactPoint.patient_id) == patient_id,
@@ -146,7 +146,8 @@ def care_no_more(
     return left
 
 
-def _well_spelled(contact: Contact) -> None:
+def named_contact(contact: Contact) -> Contact:
+    """Return the contact; raises Unprocessable where channel or address is none."""
     if contact.channel not in CHANNELS:
         raise Unprocessable(f"A channel is one of {', '.join(CHANNELS)}.")
     if contact.channel == "push":
@@ -155,3 +156,4 @@ def _well_spelled(contact: Contact) -> None:
     if not (MAIL if mail else E164).fullmatch(contact.address):
         want = "name@example.org" if mail else "+41790000000"
         raise Unprocessable(f"That is no address for {contact.channel}: want {want}.")
+    return contact

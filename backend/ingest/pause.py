@@ -22,6 +22,7 @@ from backend.errors import Conflict, NotFound, Unprocessable
 from backend.ingest.accept import follow
 from backend.people.hold import hold
 from backend.people.zones import zone_at, zone_history
+from backend.regimens.zones import start_of
 from backend.reminders.plan import replan
 from backend.reminders.tables import ReminderPause
 from backend.state.refresh import refresh
@@ -104,6 +105,19 @@ def resume(
     return True
 
 
+def resume_all(
+    session: Session, patient_id: UUID, kind: str, *, actor: Actor, now: datetime
+) -> int:
+    """End the pauses of a kind that last, and those to come; return how many."""
+    known = session.exec(
+        select(ReminderPause.pause_id).where(
+            col(ReminderPause.patient_id) == patient_id, col(ReminderPause.kind) == kind
+        )
+    ).all()
+    by = {"actor": actor, "now": now}
+    return sum(resume(session, patient_id, one, **by) for one in known)
+
+
 def _refuse_overlap(
     session: Session,
     patient_id: UUID,
@@ -153,9 +167,7 @@ def _unmonitored(
         touched += [known.first_day, known.last_day]
         one.span_id = None
     if until is None or until > one.since:
-        zone = ZoneInfo(
-            zone_at(zone_history(session, [one.patient_id])[one.patient_id], now)
-        )
+        zone = _zone(session, one.patient_id, now)
         first = _dose_day(one.since, zone)
         last = _dose_day(until or one.since + LONGEST, zone)
         span = NonMonitoredSpan(
@@ -177,6 +189,25 @@ def _dose_day(at: datetime, zone: ZoneInfo) -> date:
     local = at.astimezone(zone)
     day = local.date()
     return day - timedelta(days=1) if local.time() < DAY_STARTS else day
+
+
+def days(
+    session: Session,
+    patient_id: UUID,
+    first: date,
+    last: date | None,
+    *,
+    now: datetime,
+) -> tuple[datetime, datetime | None]:
+    """Return the span of local days, both included; an open end without a last one."""
+    zone = _zone(session, patient_id, now)
+    since = start_of(first, zone)
+    return since, None if last is None else start_of(last + timedelta(days=1), zone)
+
+
+def _zone(session: Session, patient_id: UUID, now: datetime) -> ZoneInfo:
+    spans = zone_history(session, [patient_id])[patient_id]
+    return ZoneInfo(zone_at(spans, now))
 
 
 def may_pause(role: str) -> tuple[Kind, ...]:

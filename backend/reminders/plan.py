@@ -16,7 +16,7 @@ from sqlmodel import Session
 from backend.database.sets import execute, fetch
 from backend.outbox.enqueue import Draft, cancel, enqueue
 from backend.regimens.tables import ScheduledDose
-from backend.reminders.climb import Due, Rung, rungs
+from backend.reminders.climb import NONE, Due, Rung, rungs
 from backend.reminders.ladder import Ladder, default_ladder, ladder_of
 from backend.reminders.person import Contact, Person, persons
 
@@ -144,7 +144,7 @@ def _of_dose(row: RowMapping, person: Person, now: datetime) -> Iterable[Draft]:
         row["window_until"],
         tuple(person.holds.get(dose, ())),
         None if row["criticality"] == "critical" else person.quiet,
-        person.shift(row["regimen_id"], row["local_time"]),
+        NONE if row["fixed"] else person.shift(row["regimen_id"], row["local_time"]),
     )
     for rung in rungs(climbed.steps, due):
         contact = person.contact(rung.step)
@@ -225,14 +225,14 @@ def _with(one: Draft, number: int, group: Sequence[Draft]) -> Draft:
 
 DOSES = """
 SELECT d.patient_id, d.regimen_id, d.occurrence, d.due_at, d.window_until,
-       d.local_time, g.clinic_id, g.criticality, v.remind_after_s, l.steps,
-       l.version AS ladder_version
+       substr(d.local_time, 12, 5) AS local_time, g.clinic_id, g.criticality,
+       v.remind_after_s, l.steps, l.version AS ladder_version, l.fixed
 FROM scheduled_dose AS d
 JOIN regimen AS g ON g.patient_id = d.patient_id AND g.regimen_id = d.regimen_id
 JOIN regimen_version AS v ON v.patient_id = d.patient_id
     AND v.regimen_id = d.regimen_id AND v.version = d.version
 LEFT JOIN LATERAL (
-    SELECT steps, version FROM regimen_ladder AS l
+    SELECT steps, version, fixed FROM regimen_ladder AS l
     WHERE l.patient_id = d.patient_id AND l.regimen_id = d.regimen_id
     ORDER BY version DESC LIMIT 1) AS l ON true
 WHERE d.patient_id = ANY(:ids) AND d.label IN ('pending', 'late', 'unknown')

@@ -14,13 +14,14 @@ class RegimenLadder(Row, table=True):
     """The ladder somebody wrote for a regimen; the highest version holds.
 
     `steps` is what `backend.reminders.ladder` reads; empty for the default of its
-    criticality again.
+    criticality again. `fixed`: what it says never follows a habit.
     """
 
     patient_id: UUID = Field(primary_key=True)
     regimen_id: UUID = Field(primary_key=True)
     version: int = small(primary_key=True)
     steps: list[dict[str, object]] = document(default_factory=list)
+    fixed: bool = False
     by: UUID | None = None
     reason: str = text()
     recorded_at: datetime = instant()
@@ -124,7 +125,8 @@ class OptOut(Row, table=True):
 class ReminderShift(Row, table=True):
     """By how much the reminders of one time of day follow a habit since `since`.
 
-    The last row of a (regimen, local time) holds. Each is an automatic decision.
+    The last row of a (regimen, local time such as 08:00) holds. Each is an automatic
+    decision.
     """
 
     patient_id: UUID = Field(primary_key=True)

@@ -14,6 +14,7 @@ from backend.errors import Conflict, NotFound
 from backend.people.hold import hold
 from backend.people.register import Contact
 from backend.regimens.tables import Regimen
+from backend.reminders.adapt import undo
 from backend.reminders.ladder import ladder_of, to_json
 from backend.reminders.plan import CHANGED, renew
 from backend.reminders.quiet import checked
@@ -40,13 +41,15 @@ def write_ladder(
     *,
     reason: str,
     replaces: int,
+    fixed: bool = False,
     actor: Actor,
     now: datetime,
 ) -> int:
     """Write the next ladder of a regimen and return its version; what waits follows.
 
     No steps: the default of the drug's criticality again. `replaces` is the version the
-    caller saw, 0 for none. Raises NotFound, Unprocessable, SupersededLadder.
+    caller saw, 0 for none; `fixed` keeps its times from following a habit. Raises
+    NotFound, Unprocessable, SupersededLadder.
     """
     hold(session, [patient_id])
     if session.get(Regimen, (patient_id, regimen_id)) is None:
@@ -66,6 +69,7 @@ def write_ladder(
             regimen_id=regimen_id,
             version=newest + 1,
             steps=written,
+            fixed=fixed,
             by=actor.id,
             reason=reason,
             recorded_at=real_now(),
@@ -88,7 +92,8 @@ def prefer(
 ) -> None:
     """Write what a patient wishes from now on; what waits follows.
 
-    Raises Unprocessable for quiet hours that are none.
+    Not adaptive: what a habit had moved is taken back. Raises Unprocessable for quiet
+    hours that are none.
     """
     if preference.quiet is not None:
         checked(*preference.quiet)
@@ -108,6 +113,8 @@ def prefer(
             index_elements=["patient_id", "effective_from"], set_=values
         )
     )
+    if not preference.adaptive:
+        undo(session, patient_id, by=actor.id, now=now)
     detail = {"quiet": preference.quiet is not None, "adaptive": preference.adaptive}
     record(session, actor, "reminders_preferred", patients=[patient_id], detail=detail)
     renew(session, [patient_id], now=now)

@@ -15,17 +15,34 @@ from backend.database import transaction
 from backend.desk.change import grant_consent, live_in
 from backend.ingest.answer import Answered, answer
 from backend.ingest.extend import schedule
+from backend.ingest.pause import pause
 from backend.ingest.self_report import self_report
 from backend.people.consent import withdraw
 from backend.people.register import Contact
 from backend.people.tables import Patient
-from backend.reminders.wishes import name_caregiver
+from backend.reminders.wishes import (
+    Preference,
+    name_caregiver,
+    prefer,
+    write_ladder,
+)
 from notifications.replies import understand
 from notifications.wording import say
 from tests import builders
 from tests.stories.clinic import Story, a_story, plain
 from tests.stories.life import Life, a_life
 
+COMING = "text: Your 08:00 dose is coming up."
+ASKED = (
+    "We have no record of your 08:00 dose. "
+    "If you have not taken it, ask your clinic before you take it late."
+)
+CARE = (
+    "text to the caregiver: Rosa named you as a contact. "
+    "A reminder today has had no answer. Please check how they are."
+)
+NOBODY = "No record of the 08:00 dose, and no answer"
+ONCE: dict[str, object] = {"kind": "clock_times", "times": ["08:00"]}
 BY = {"sms": "text", "voice": "call", "email": "mail"}
 DAUGHTER = "+41790000099"
 EIGHT_AND_EIGHT: dict[str, object] = {
@@ -73,6 +90,42 @@ class Diary:
                 self.life.patient_id,
                 purpose,
                 recipient_id,
+                actor=SYSTEM,
+                now=self.story.now,
+            )
+
+    def prefers(self, preference: Preference) -> None:
+        with transaction() as session:
+            own, now = self.life.patient_id, self.story.now
+            prefer(session, own, preference, actor=SYSTEM, now=now)
+
+    def writes_ladder(
+        self, *steps: tuple[int, str, str], replaces: int = 0, fixed: bool = False
+    ) -> int:
+        """Let a clinician write (minutes, channel, recipient) for the drug."""
+        with transaction() as session:
+            return write_ladder(
+                session,
+                self.life.patient_id,
+                self.life.regimen.regimen_id,
+                [{"minutes": m, "channel": c, "recipient": r} for m, c, r in steps],
+                reason="as agreed",
+                replaces=replaces,
+                fixed=fixed,
+                actor=SYSTEM,
+                now=self.story.now,
+            )
+
+    def pauses(self, kind: str, first: int, last: int | None) -> UUID:
+        """Let nothing ring from one day of the month to another, both included."""
+        until = None if last is None else self.at(last + 1, "00:00")
+        with transaction() as session:
+            return pause(
+                session,
+                self.life.patient_id,
+                kind,
+                since=self.at(first, "00:00"),
+                until=until,
                 actor=SYSTEM,
                 now=self.story.now,
             )

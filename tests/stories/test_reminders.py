@@ -1,52 +1,30 @@
 """A week of reminders on a clock moved by hand: each line of a ladder, each answer."""
 
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
 from backend.audit.record import SYSTEM
 from backend.database import transaction
-from backend.ingest.pause import pause, resume
-from backend.reminders.wishes import Preference, prefer, write_ladder
+from backend.ingest.pause import resume
+from backend.reminders.adapt import adapt
+from backend.reminders.wishes import Preference
 from notifications.message import SendFailed
-from tests.stories.clinic import plain
-from tests.stories.diary import DAUGHTER, Diary, a_daughter, a_diary
-from tests.stories.life import labels
+from tests.stories.clinic import DAY, Box, a_box, a_story, plain
+from tests.stories.diary import (
+    ASKED,
+    CARE,
+    COMING,
+    DAUGHTER,
+    NOBODY,
+    ONCE,
+    Diary,
+    a_daughter,
+    a_diary,
+)
+from tests.stories.life import a_life, labels
 
 pytestmark = pytest.mark.usefixtures("db")
-
-COMING = "text: Your 08:00 dose is coming up."
-ASKED = (
-    "We have no record of your 08:00 dose. "
-    "If you have not taken it, ask your clinic before you take it late."
-)
-ASKED_AT_EIGHT_PM = ASKED.replace("08:00", "20:00")
-CARE = (
-    "text to the caregiver: Rosa named you as a contact. "
-    "A reminder today has had no answer. Please check how they are."
-)
-NOBODY = "No record of the 08:00 dose, and no answer"
-ONCE: dict[str, object] = {"kind": "clock_times", "times": ["08:00"]}
-
-
-def prefers(diary: Diary, preference: Preference) -> None:
-    with transaction() as session:
-        own = diary.life.patient_id
-        prefer(session, own, preference, actor=SYSTEM, now=diary.story.now)
-
-
-def writes_ladder(diary: Diary, *steps: tuple[int, str, str], replaces: int = 0) -> int:
-    with transaction() as session:
-        return write_ladder(
-            session,
-            diary.life.patient_id,
-            diary.life.regimen.regimen_id,
-            [{"minutes": m, "channel": c, "recipient": r} for m, c, r in steps],
-            reason="as agreed",
-            replaces=replaces,
-            actor=SYSTEM,
-            now=diary.story.now,
-        )
 
 
 def test_a_critical_dose_that_nobody_answers_climbs_to_the_worklist() -> None:
@@ -87,151 +65,13 @@ def test_a_consent_taken_back_overnight_keeps_the_caregiver_out() -> None:
     assert "Mon 08:45 caregiver: no consent to tell the caregiver" in diary.dropped()
 
 
-def test_taken_by_reply_ends_the_ladder_and_is_a_word_not_a_record() -> None:
-    diary = a_diary()
-    diary.until(2, "08:20")
-
-    assert diary.says("Taken, thanks!") == "Thank you. Your dose is recorded."
-    diary.until(2, "13:00")
-
-    assert diary.lines() == [f"Mon 07:45 {COMING}", f"Mon 08:15 text: {ASKED}"]
-    assert labels(diary.story, diary.life)["2026-03-02T08:00"] == "on_time"
-    assert diary.story.rows("SELECT evidence FROM dose_event") == [
-        {"evidence": "self_reported"}
-    ]
-
-
-def test_taken_said_twice_is_one_dose() -> None:
-    diary = a_diary()
-    diary.until(2, "08:20")
-    diary.says("taken")
-
-    assert diary.says("taken") == "Thank you. Nothing is open right now."
-    assert len(diary.story.rows("SELECT FROM dose_event")) == 1
-
-
-def test_taken_after_the_worklist_takes_the_alert_back() -> None:
-    diary = a_diary()
-    diary.until(2, "09:30")
-    assert diary.open_alerts() == [NOBODY]
-
-    diary.says("taken")
-
-    assert diary.open_alerts() == []
-
-
-def test_not_taken_is_never_taken_and_goes_to_a_person() -> None:
-    diary = a_diary()
-    diary.until(2, "08:20")
-
-    said = diary.says("not taken")
-
-    assert said.startswith("Your clinic will read your message.")
-    assert diary.open_alerts() == ["Patient wrote what is for a person"]
-    assert diary.story.rows("SELECT FROM dose_event") == []
-    diary.until(2, "08:31")
-    assert diary.lines()[-1] == f"Mon 08:30 call: {ASKED}"
-
-
-def test_a_snooze_holds_every_rung_of_its_dose_and_no_other() -> None:
-    diary = a_diary()
-    diary.until(2, "08:20")
-
-    assert diary.says("snooze 40") == "We will remind you again at 09:00."
-    diary.until(3)
-
-    assert diary.lines() == [
-        f"Mon 07:45 {COMING}",
-        f"Mon 08:15 text: {ASKED}",
-        f"Mon 09:00 text: {ASKED}",
-        f"Mon 09:10 call: {ASKED}",
-        f"Mon 09:40 worklist, high: {NOBODY}",
-        f"Mon 19:45 {COMING}".replace("08:00", "20:00"),
-        f"Mon 20:15 text: {ASKED_AT_EIGHT_PM}",
-        f"Mon 20:30 call: {ASKED_AT_EIGHT_PM}",
-        f"Mon 21:00 worklist, high: {NOBODY}".replace("08:00", "20:00"),
-    ]
-
-
-def test_a_snooze_survives_that_everything_is_planned_again() -> None:
-    diary = a_diary()
-    diary.until(2, "08:20")
-    diary.says("snooze 40")
-    diary.moves("Europe/Madrid")  # the same hours: nothing but the plan is made anew
-    prefers(diary, Preference())
-
-    diary.until(2, "08:59")
-    assert len(diary.lines()) == 2
-    diary.until(2, "09:01")
-    assert diary.lines()[-1] == f"Mon 09:00 text: {ASKED}"
-
-
-def test_a_snooze_ends_inside_the_window_and_not_for_ever() -> None:
-    diary = a_diary(timing=ONCE)
-    diary.until(2, "08:20")
-    for _ in range(5):
-        diary.says("snooze 5")
-
-    assert diary.says("snooze 5").startswith("This dose cannot be put off any longer.")
-    diary.until(2, "08:26")
-    assert diary.lines()[-1] == f"Mon 08:25 text: {ASKED}"
-
-
-def test_a_dose_left_out_with_a_reason_stops_the_rungs_and_is_told() -> None:
-    diary = a_diary()
-    diary.until(2, "08:20")
-
-    said = diary.says("skip: feeling sick")
-    diary.moves("Europe/Madrid")
-    diary.until(2, "13:00")
-
-    assert said.startswith("Recorded: you leave this dose out.")
-    assert diary.lines()[2:] == [
-        "Mon 08:20 worklist, high: Patient leaves out the 08:00 dose"
-    ]
-    assert labels(diary.story, diary.life)["2026-03-02T08:00"] == "unknown"
-    assert diary.story.rows("SELECT occurrence, kind, reason FROM reminder_answer") == [
-        {"occurrence": "2026-03-02T08:00", "kind": "skip", "reason": "feeling sick"}
-    ]
-
-
-def test_help_goes_to_a_person_at_once_and_the_ladder_goes_on() -> None:
-    diary = a_diary()
-    diary.until(2, "08:20")
-
-    said = diary.says("help")
-    diary.until(2, "08:31")
-
-    assert "emergency" in said
-    assert diary.lines()[-2:] == [
-        "Mon 08:20 worklist, high: Patient asks for help",
-        f"Mon 08:30 call: {ASKED}",
-    ]
-
-
-def test_stop_ends_messages_to_that_number_until_start() -> None:
-    diary = a_diary()
-    diary.until(2, "08:20")
-
-    assert diary.says("STOP").startswith("You will get no more messages here.")
-    diary.until(2, "20:31")
-    assert diary.lines()[2:] == [
-        "Mon 08:20 worklist, medium: Patient wants no more messages by this channel",
-        f"Mon 09:00 worklist, high: {NOBODY}",
-    ]
-
-    assert diary.says("start") == "You will get messages here again."
-    diary.until(3, "08:00")
-    assert diary.lines()[-1] == f"Tue 07:45 {COMING}"
-
-
 def test_quiet_hours_wait_for_morning_and_tell_the_worklist_what_did_not_go() -> None:
     diary = a_diary(
         "high",
         timing={"kind": "clock_times", "times": ["05:45", "22:00"]},
         clock="04:00",
     )
-    prefers(diary, Preference(quiet=(time(22), time(7))))
+    diary.prefers(Preference(quiet=(time(22), time(7))))
 
     diary.until(3, "03:00")
 
@@ -252,7 +92,7 @@ def test_quiet_hours_wait_for_morning_and_tell_the_worklist_what_did_not_go() ->
 
 def test_a_critical_drug_breaks_through_quiet_hours() -> None:
     diary = a_diary(timing={"kind": "clock_times", "times": ["23:00"]})
-    prefers(diary, Preference(quiet=(time(22), time(7))))
+    diary.prefers(Preference(quiet=(time(22), time(7))))
 
     diary.until(3, "00:30")
 
@@ -266,16 +106,7 @@ def test_a_critical_drug_breaks_through_quiet_hours() -> None:
 
 def test_on_vacation_nothing_rings_until_it_is_over() -> None:
     diary = a_diary("high", timing=ONCE)
-    with transaction() as session:
-        pause(
-            session,
-            diary.life.patient_id,
-            "vacation",
-            since=diary.at(3, "00:00"),
-            until=diary.at(5, "00:00"),
-            actor=SYSTEM,
-            now=diary.story.now,
-        )
+    diary.pauses("vacation", 3, 4)
 
     diary.until(5, "09:30")
 
@@ -288,16 +119,7 @@ def test_on_vacation_nothing_rings_until_it_is_over() -> None:
 
 def test_who_comes_home_early_is_reminded_again() -> None:
     diary = a_diary("high", timing=ONCE)
-    with transaction() as session:
-        paused = pause(
-            session,
-            diary.life.patient_id,
-            "hospital",
-            since=diary.at(1, "20:00"),
-            until=None,
-            actor=SYSTEM,
-            now=diary.story.now,
-        )
+    paused = diary.pauses("hospital", 1, None)
     diary.until(3, "08:20")
     assert diary.lines() == []
     assert set(labels(diary.story, diary.life).values()) <= {"unknown", "pending"}
@@ -327,17 +149,6 @@ def test_doses_due_together_go_in_one_message_and_leave_it_one_by_one() -> None:
 
     assert diary.lines()[1:] == [f"Tue 08:30 text: {ASKED}"]
     assert diary.dropped()[0] == "Mon 08:35 late: said with another dose"
-
-
-def test_one_reply_answers_for_all_doses_of_the_message() -> None:
-    diary = a_diary("standard", timing=ONCE)
-    diary.also_takes()
-    diary.until(2, "08:32")
-
-    diary.says("taken")
-
-    assert set(labels(diary.story, diary.life).values()) == {"on_time"}
-    assert len(diary.story.rows("SELECT FROM dose_event")) == 2
 
 
 def test_when_the_speaker_fails_the_next_dose_speaks_for_itself() -> None:
@@ -375,12 +186,12 @@ def test_an_answer_nobody_heard_of_is_asked_for_before_it_goes_again() -> None:
 def test_a_clinician_may_write_another_ladder_and_what_waits_follows() -> None:
     diary = a_diary("high", timing=ONCE)
 
-    assert writes_ladder(diary, (10, "sms", "patient"), (20, "sms", "patient")) == 1
+    assert diary.writes_ladder((10, "sms", "patient"), (20, "sms", "patient")) == 1
     diary.until(2, "13:00")
 
     assert diary.lines() == [f"Mon 08:10 text: {ASKED}", f"Mon 08:20 text: {ASKED}"]
     assert "Mon 07:45 nudge: ladder changed" in diary.dropped()
-    assert writes_ladder(diary, replaces=1) == 2
+    assert diary.writes_ladder(replaces=1) == 2
     diary.until(3, "08:00")
     assert diary.lines()[-1] == f"Tue 07:45 {COMING}"
 
@@ -399,16 +210,7 @@ def test_a_week_of_one_patient() -> None:
     diary.says("i took it")
     diary.until(5, "07:50")
     diary.says("skip")
-    with transaction() as session:
-        pause(
-            session,
-            diary.life.patient_id,
-            "vacation",
-            since=diary.at(6, "00:00"),
-            until=diary.at(8, "00:00"),
-            actor=SYSTEM,
-            now=diary.story.now,
-        )
+    diary.pauses("vacation", 6, 7)
     diary.until(8, "07:55")
     diary.says("taken")
     diary.until(9)
@@ -432,3 +234,54 @@ def test_a_week_of_one_patient() -> None:
     ]  # fmt: skip
     gaps = [it.dies_in for it in diary.story.phone.got]
     assert min(gaps) > timedelta(0)
+
+
+def test_reminders_follow_a_habit_a_little_each_day_until_switched_off() -> None:
+    """The box is opened at 08:40 every day, and reminded of at 08:30 in vain."""
+    diary, box = a_late_riser()
+    diary.prefers(Preference(adaptive=True))
+    for day in (2, 3, 4):
+        diary.until(day, "06:30")
+        assert adapt(diary.story.now) == 1
+        assert adapt(diary.story.now) == 0  # once a day, however often it is asked
+        diary.story.open(box, at=diary.at(day, "08:40"))
+    assert diary.lines() == [
+        f"Mon 07:59 {COMING}",
+        f"Tue 07:59 {COMING}",
+        f"Wed 07:59 {COMING}",
+    ]
+    moves = diary.story.rows(
+        "SELECT outcome ->> 'shift_s' AS shift, undone_at FROM decision "
+        "WHERE rule = 'reminder-time' ORDER BY at"
+    )
+    assert [int(move["shift"]) // 60 for move in moves] == [15, 30, 40]
+
+    diary.prefers(Preference())
+    diary.until(5, "08:35")
+
+    assert [line[:9] for line in diary.lines()[3:]] == ["Thu 07:45", "Thu 08:30"]
+    undone = diary.story.rows(
+        "SELECT FROM decision WHERE rule = 'reminder-time' AND undone_at IS NOT NULL"
+    )
+    assert len(undone) == 3
+
+
+def test_a_regimen_whose_times_are_fixed_follows_no_habit() -> None:
+    diary, _ = a_late_riser()
+    diary.prefers(Preference(adaptive=True))
+    diary.writes_ladder(fixed=True)
+
+    assert adapt(diary.story.now) == 0
+
+
+def a_late_riser() -> tuple[Diary, Box]:
+    """Return who opened their box at 08:40 for the 08:00 dose of the last ten days."""
+    begins = datetime(2026, 3, 2, 5, tzinfo=UTC)
+    story = a_story(begins)
+    box = a_box(story)
+    life = a_life(story, box, criticality="high", since=begins - 10 * DAY)
+    diary = Diary(story, life)
+    for day in range(10):
+        box.open(diary.at(2, "08:40") - (10 - day) * DAY)
+    story.meet()
+    return diary, box

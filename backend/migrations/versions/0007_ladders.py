@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("regimen_id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.SmallInteger(), nullable=False),
         sa.Column("steps", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("fixed", sa.Boolean(), nullable=False),
         sa.Column("by", sa.Uuid(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),

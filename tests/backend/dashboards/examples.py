@@ -42,6 +42,7 @@ from backend.dashboards.views import (
     StockRow,
     TodayPage,
 )
+from tests.backend.dashboards.reminder_examples import reminder_pages
 
 ZONE = "Europe/Zurich"
 NOW = datetime(2026, 6, 1, 16, 20, tzinfo=UTC)
@@ -395,4 +396,5 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         "devices": (DeviceListPage(a_shelf(), next_href="/devices?after=0"), a_frame()),
         "today": (today, a_frame(PATIENT)),
         "today-due": (replace(today, next_dose=due), a_frame(PATIENT)),
+        **reminder_pages(clinician, a_frame(PATIENT)),
     }
