@@ -14,8 +14,9 @@ from backend.errors import Refused
 CONSENT = """\
 Write down what a patient allows, or allows no longer.
 
-PURPOSE is care or reminders (by the clinic), supply or in_use (a manufacturer: --to),
-caregiver (somebody the patient named: --to).
+PURPOSE is care, reminders or naming (by the clinic), supply or in_use (a manufacturer:
+--to), caregiver (somebody the patient named: --to).
+Messages name the drug for who allows naming, and for nobody else.
 Who allows reminders gets those of the doses ahead; when reminders are withdrawn none
 goes any more. When supply is withdrawn, orders that were not shipped are cancelled
 and their manufacturer is told so. Care that is withdrawn closes the file at once.

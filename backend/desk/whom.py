@@ -55,7 +55,7 @@ def recipient(
     """
     if purpose not in PURPOSES:
         raise Unprocessable(f"A purpose is one of {', '.join(PURPOSES)}.")
-    if purpose in ("care", "reminders"):
+    if purpose in ("care", "reminders", "naming"):
         return clinic_id
     if named is None:
         raise Unprocessable(f"Name whom {purpose} is for with --to.")

@@ -125,7 +125,7 @@ def _lease(
                 row.reference,
                 row.valid_until,
                 row.attempt + 1,
-                said.language or row.language,
+                str(said.why.get("language") or row.language),
             )
         )
         kinds.append(said.kind)

@@ -37,16 +37,15 @@ class Claimed(NamedTuple):
 
 
 class Worded(NamedTuple):
-    """What to send, where to, what decided it, and in which language it is.
+    """What to send, where to, and what decided it.
 
-    Without one the language is that of the row.
+    `language` in `why` is that of the body; without one it is that of the row.
     """
 
     body: str
     kind: str
     address: str
     why: Mapping[str, object]
-    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from backend.outbox.message import Claimed, Dropped, Verdict, Worded
 from backend.reminders.plan import CAREGIVER, LATE, NUDGE, UNANSWERED
 from backend.reminders.together import Told, together, with_others
 from backend.reminders.told import caregivers
-from notifications.wording import say, say_instant
+from notifications.wording import name_dose, say, say_instant
 
 OPEN = frozenset({"pending", "late", "unknown"})
 ASK, ASK_UNHEARD, ASK_UNSURE = "ask", "ask_unheard", "ask_unsure"
@@ -37,6 +37,7 @@ class Known(NamedTuple):
     `plain`: each box of the window had all of it so far and has lost no record, so
     that `heard_until` is all there is to know. Otherwise see `_closer`, which finds
     out whether the window is `torn`: a dose may be in it of which nobody can know.
+    `drug` is None unless the patient chose to read it.
     """
 
     label: str | None
@@ -49,6 +50,7 @@ class Known(NamedTuple):
     heard_until: datetime | None
     plain: bool
     torn: bool = False
+    drug: str | None = None
 
 
 def word(
@@ -56,7 +58,7 @@ def word(
 ) -> Mapping[UUID, Verdict]:
     """Return what each claimed reminder says or why it is dropped.
 
-    One round trip; four more for those of boxes that changed hands or lost records,
+    Two round trips; four more for those of boxes that changed hands or lost records,
     one for caregivers, and two for doses that are due together. Messages of a kind that
     is no reminder's are left out.
     """
@@ -69,6 +71,7 @@ def word(
     known |= _closer(
         session, [row for row in rows if not known[row.message_id].plain], known
     )
+    known |= _named(session, rows, known, now)
     said = {row.message_id: _say(row, known[row.message_id], now) for row in rows}
     said |= caregivers(session, mine, said, now)
     if not any("with" in row.params for row in mine):
@@ -121,6 +124,33 @@ def _closer(
     return closer
 
 
+def _named(
+    session: Session,
+    rows: Sequence[Claimed],
+    known: Mapping[UUID, Known],
+    now: datetime,
+) -> dict[UUID, Known]:
+    """Return what is known where the patient chose that messages name the drug."""
+    found = session.connection().exec_driver_sql(
+        NAMED,
+        {
+            "ids": array(row.message_id for row in rows),
+            "patients": array(row.patient_id for row in rows),
+            "clinics": array(row.clinic_id for row in rows),
+            "regimens": array(row.params["regimen_id"] for row in rows),
+            "now": now,
+        },
+    )
+    return {key: known[key]._replace(drug=drug) for key, drug in found.all()}
+
+
+def _words(row: Claimed, known: Known, time: str, language: str) -> dict[str, str]:
+    words = {"time": time, "reference": row.reference}
+    if known.drug is not None:
+        words["dose"] = name_dose(known.drug, language)
+    return words
+
+
 def _say(row: Claimed, known: Known, now: datetime) -> Verdict:
     due_at, address = known.due_at, known.address
     if due_at is None or known.label is None:
@@ -151,7 +181,7 @@ def _hindered(row: Claimed, known: Known, due_at: datetime) -> object:
 def _nudge(row: Claimed, known: Known, due_at: datetime, address: str) -> Worded:
     language = known.language or row.language
     time = _clock(due_at, known.zone)
-    body = say(NUDGE, language, time=time, reference=row.reference)
+    body = say(NUDGE, language, **_words(row, known, time, language))
     return Worded(body, NUDGE, address, {"label": known.label, "language": language})
 
 
@@ -182,20 +212,20 @@ def _worded(
         "late_if_heard_after": heard_from,
         "language": language,
     }
-    time = _clock(due_at, known.zone)
+    words = _words(row, known, _clock(due_at, known.zone), language)
     if heard is None:
         key = ASK_UNHEARD if known.devices else ASK_NO_BOX
-        body = say(key, language, time=time, reference=row.reference)
+        body = say(key, language, **words)
         return Worded(body, ASK, address, why)
     if known.torn or (heard >= heard_from and known.label == "unknown"):
-        body = say(ASK_UNSURE, language, time=time, reference=row.reference)
+        body = say(ASK_UNSURE, language, **words)
         return Worded(body, ASK, address, why)
     if heard >= heard_from:
-        body = say(LATE, language, time=time, reference=row.reference)
+        body = say(LATE, language, **words)
         return Worded(body, LATE, address, why)
     zone = _zone(known.zone)
     since = say_instant(heard.astimezone(zone), language, today=now.astimezone(zone))
-    body = say(ASK, language, time=time, since=since, reference=row.reference)
+    body = say(ASK, language, since=since, **words)
     return Worded(body, ASK, address, why)
 
 
@@ -256,6 +286,16 @@ LEFT JOIN LATERAL (
     WHERE a.patient_id = q.patient_id AND a.regimen_id = q.regimen_id
       AND a.since < d.window_until AND (a.until IS NULL OR a.until > d.window_from)
     ) AS box ON true
+"""
+
+NAMED = """
+SELECT q.message_id, g.drug
+FROM unnest(%(ids)s::uuid[], %(patients)s::uuid[], %(clinics)s::uuid[],
+        %(regimens)s::uuid[]) AS q(message_id, patient_id, clinic_id, regimen_id)
+JOIN consent AS s ON s.patient_id = q.patient_id AND s.purpose = 'naming'
+    AND s.recipient_id = q.clinic_id AND s.since <= %(now)s
+    AND (s.until IS NULL OR s.until > %(now)s)
+JOIN regimen AS g ON g.patient_id = q.patient_id AND g.regimen_id = q.regimen_id
 """
 
 DOSES = """

@@ -35,6 +35,12 @@ def upgrade() -> None:
         ["received_at"],
         postgresql_where=sa.text("patient_id IS NULL AND handled_at IS NULL"),
     )
+    op.create_index(
+        "ix_consent_naming",
+        "consent",
+        ["patient_id"],
+        postgresql_where=sa.text("purpose = 'naming'"),
+    )
     op.create_index("ix_contact_point_address", "contact_point", ["address"])
     op.create_index(
         "ix_message_failed",
