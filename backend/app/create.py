@@ -17,6 +17,7 @@ from backend.dashboards.headers import SecurityHeaders
 from backend.dashboards.live import listening
 from backend.dashboards.routes import install as add_pages
 from backend.feeds.routes import router as feeds
+from backend.inbound.push import router as push
 from backend.inbound.routes import FORMS as ANSWERS
 from backend.inbound.routes import router as inbound
 from backend.ingest.routes import router as ingest
@@ -29,7 +30,7 @@ from backend.people.routes import router as people
 from backend.reports.routes import router as adherence
 from backend.settings import settings
 
-ROUTERS = (health, people, ingest, vitals, feeds, messages, inbound, adherence)
+ROUTERS = (health, people, ingest, vitals, feeds, messages, inbound, push, adherence)
 
 
 def create_app() -> FastAPI:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import orjson
+from cryptography.hazmat.primitives import serialization
 from py_vapid import Vapid
 from pywebpush import WebPusher, WebPushException
 
@@ -94,6 +95,15 @@ def signer(key: str) -> Signer:
     """Return what signs for a private key: raw or DER, base64url (RFC 8292)."""
     made: Any = Vapid
     return cast("Signer", made.from_string(key))
+
+
+def public_key(key: str) -> str:
+    """Return the public half of a private key, as browsers want it: base64url."""
+    made: Any = Vapid
+    octets: bytes = made.from_string(key).public_key.public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
 def payload(message: Message) -> bytes:
