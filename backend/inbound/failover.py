@@ -72,7 +72,7 @@ def _follow(
         return  # another worker has seen to it
     row = rows[0]
     way = _act(session, row, channels, now=now)
-    done = f"{way.channel}" if way else "nobody"
+    done = way.channel if way else "nobody"
     execute(session, MARK, message_id=message_id, done=done)
     if way is not None:
         enqueue(session, [_draft(row, way)], now=now)
