@@ -10,7 +10,7 @@ from backend.database import transaction
 from backend.database.sets import execute, fetch
 from backend.ingest.worklist import Worklist
 from backend.outbox.tables import OutboxMessage
-from backend.reminders.plan import plan
+from backend.reminders.plan import replan
 from notifications.message import Message, SendFailed
 from tests.backend.ingest.world import World, a_world, doses_at_eight, eight
 
@@ -24,8 +24,8 @@ def rung(db: object) -> Message:
     with transaction() as session:
         world: World = a_world(session)
         execute(session, "UPDATE regimen SET criticality = 'high'")
-        doses = doses_at_eight(session, world, days=1)
-        plan(session, doses, now=eight() - 60 * MINUTE)
+        doses_at_eight(session, world)
+        replan(session, [world.patient_id], now=eight() - 60 * MINUTE)
         row = session.exec(
             select(OutboxMessage).where(OutboxMessage.channel == "worklist")
         ).one()
@@ -51,7 +51,7 @@ def test_a_rung_sent_twice_is_one_alert_and_is_found_when_asked_for(
 
     assert first == second
     assert a_list().look_up(rung) == [first]
-    assert alerts() == [("No record of the 09:00 dose, and no answer", "medium")]
+    assert alerts() == [("No record of the 08:00 dose, and no answer", "medium")]
 
 
 @pytest.mark.parametrize(
