@@ -32,7 +32,7 @@ from tests import builders
 from tests.stories.clinic import Story, a_story, plain
 from tests.stories.life import Life, a_life
 
-COMING = "text: Your next dose is at 08:00."
+COMING = "text: Your 08:00 dose is coming up."
 ASKED = (
     "We have no record of your 08:00 dose. "
     "If you have not taken it, ask your clinic before you take it late."

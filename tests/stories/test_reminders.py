@@ -81,7 +81,7 @@ def test_quiet_hours_wait_for_morning_and_tell_the_worklist_what_did_not_go() ->
         f"Mon 07:00 text: {five}",
         f"Mon 07:30 call: {five}",
         "Mon 07:45 worklist, medium: No record of the 05:45 dose, and no answer",
-        "Mon 21:45 text: Your next dose is at 22:00.",
+        "Mon 21:45 text: Your 22:00 dose is coming up.",
         "Mon 23:28 worklist, medium: No record of the 22:00 dose, and no answer",
     ]
     assert diary.dropped() == [

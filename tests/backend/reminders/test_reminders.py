@@ -363,5 +363,5 @@ def test_a_word_that_goes_with_the_dose_is_no_late_one() -> None:
         session.flush()
         renew(session, [home.patient.patient_id], now=NIGHT)
 
-    assert home.at(DUE) == ["Your next dose is at 08:00."]
-    assert home.at(REMIND) == ["Your next dose is at 08:00."]
+    assert home.at(DUE) == ["Your 08:00 dose is coming up."]
+    assert home.at(REMIND) == ["Your 08:00 dose is coming up."]
