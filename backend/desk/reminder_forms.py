@@ -35,8 +35,15 @@ def _caregiver(desk: Desk) -> str:
     asked, whose = desk.asked, (desk.session, desk.patient_id)
     if asked.what == "add":
         contact = named_contact(Contact(asked.channel, asked.address, asked.rank))
-        how = {"language": asked.language, "actor": desk.actor, "now": desk.now}
-        return f"added: {name_caregiver(*whose, asked.name, contact, **how)}"
+        added = name_caregiver(
+            *whose,
+            asked.name,
+            contact,
+            language=asked.language,
+            actor=desk.actor,
+            now=desk.now,
+        )
+        return f"added: {added}"
     who = caregiver(*whose, asked.name)
     caregiver_no_more(*whose, who, actor=desk.actor, now=desk.now)
     return "ended"
@@ -60,13 +67,13 @@ def _pause(desk: Desk) -> str:
     from backend.ingest.pause import days, pause, resume_all
 
     asked, whose = desk.asked, (desk.session, desk.patient_id)
-    by = {"actor": desk.actor, "now": desk.now}
     if asked.what == "end":
-        ended = resume_all(*whose, asked.why, **by)
+        ended = resume_all(*whose, asked.why, actor=desk.actor, now=desk.now)
         return "ended" if ended else "nothing to end: no such pause"
     first = asked.first or desk.now.date()
     since, until = days(*whose, first, asked.last, now=desk.now)
-    pause(*whose, asked.why, since=since, until=until, **by)
+    by, now = desk.actor, desk.now
+    pause(*whose, asked.why, since=since, until=until, actor=by, now=now)
     return "paused"
 
 

@@ -114,8 +114,7 @@ def resume_all(
             col(ReminderPause.patient_id) == patient_id, col(ReminderPause.kind) == kind
         )
     ).all()
-    by = {"actor": actor, "now": now}
-    return sum(resume(session, patient_id, one, **by) for one in known)
+    return sum(resume(session, patient_id, one, actor=actor, now=now) for one in known)
 
 
 def _refuse_overlap(

@@ -13,6 +13,7 @@ from backend.reminders.quiet import Quiet
 NONE = timedelta(0)
 AGAIN = "again"
 BEFORE_THE_END = 10 * MINUTE
+AT_THE_DOSE = 15 * MINUTE  # so long a word that goes with the dose is not late
 SOON_AFTER = 5 * MINUTE  # no habit brings a late dose's reminder nearer to the dose
 
 
@@ -92,7 +93,7 @@ class _Placed:
 def _placed(steps: Sequence[Step], dose: Due) -> list[_Placed]:
     """Place the steps; where the window closes with the dose only nudges are left."""
     window = dose.window_until - dose.at
-    kept = [step for step in steps if step.delay < NONE or window > NONE]
+    kept = [step for step in steps if step.delay <= NONE or window > NONE]
     told = [_shifted(step, dose.shift) for step in kept]
     delays = place(_ascending(told), window) if window > NONE else told
     moved = "habit" if dose.shift else None
@@ -106,8 +107,8 @@ def _shifted(step: Step, by: timedelta) -> timedelta:
     """Return the delay by habit: what goes before the dose stays before it."""
     if step.recipient != "patient":
         return step.delay
-    if step.delay < NONE:
-        return min(step.delay + by, -MINUTE)
+    if step.delay <= NONE:
+        return min(step.delay + by, -MINUTE if step.delay else NONE)
     return max(step.delay + by, min(step.delay, SOON_AFTER))
 
 
@@ -147,11 +148,20 @@ def _alive(placed: Sequence[_Placed], dose: Due) -> list[Rung]:
         Rung(
             one.step,
             dose.at + one.delay,
-            dose.at if one.delay < NONE else dose.window_until,
+            _dies(one.delay, dose),
             one.moved,
         )
         for one in placed
     ]
+
+
+def _dies(delay: timedelta, dose: Due) -> datetime:
+    """Return when a rung makes no sense any more: a nudge, when the dose is due."""
+    if delay > NONE:
+        return dose.window_until
+    if delay < NONE:
+        return dose.at
+    return min(dose.window_until, dose.at + AT_THE_DOSE)
 
 
 def _heeded(climbed: Iterable[Rung], dose: Due) -> list[Rung]:

@@ -61,7 +61,7 @@ def default_ladder(criticality: str, remind_after: timedelta | None = None) -> L
     steps, version = _defaults()
     usual = steps.get(criticality, steps["standard"])
     if remind_after is not None:
-        first = next(step.delay for step in usual if step.delay >= timedelta(0))
+        first = next(step.delay for step in usual if step.delay > timedelta(0))
         usual = tuple(_later(step, remind_after - first) for step in usual)
     return Ladder(usual, f"{criticality}/{version}")
 
@@ -69,7 +69,7 @@ def default_ladder(criticality: str, remind_after: timedelta | None = None) -> L
 def ladder_of(wanted: Sequence[Mapping[str, object]], origin: str) -> Ladder:
     """Return the ladder that these steps make: minutes, channel, recipient each.
 
-    Rungs are named here: `nudge` before the dose, then `late`, `call`, `caregiver` and
+    Rungs are named here: `nudge` up to the dose, then `late`, `call`, `caregiver` and
     `clinic`, a second of a kind `late-2`. Raises Unprocessable when it is no ladder:
     no step or more than eight, steps that do not climb, a channel that cannot reach
     the recipient, a nudge to anybody but the patient.
@@ -115,21 +115,21 @@ def _step(step: Mapping[str, object]) -> Step:
     if channel not in CHANNELS[recipient]:
         reached = " or ".join(CHANNELS[recipient])
         raise Unprocessable(f"The {recipient} is reached by {reached}.")
-    if delay < timedelta(0) and recipient != "patient":
-        raise Unprocessable("Only the patient is told of a dose before it is due.")
+    if delay <= timedelta(0) and recipient != "patient":
+        raise Unprocessable("Only the patient is told of a dose that is not late.")
     return Step(_kind(delay, channel, recipient), delay, channel, recipient)
 
 
 def _kind(delay: timedelta, channel: str, recipient: Recipient) -> str:
     if recipient != "patient":
         return recipient
-    if delay < timedelta(0):
+    if delay <= timedelta(0):
         return "nudge"
     return "call" if channel == "voice" else "late"
 
 
 def _later(step: Step, by: timedelta) -> Step:
-    if step.delay < timedelta(0):
+    if step.delay <= timedelta(0):
         return step
     return Step(step.rung, step.delay + by, step.channel, step.recipient)
 

@@ -57,7 +57,8 @@ def renew(
 ) -> None:
     """Plan anew, and withdraw what waits and is not planned any more.
 
-    For whoever changed a ladder, or an address. What a worker holds goes as it is.
+    For whoever changed a ladder, or an address. What is due already, or was tried, goes
+    as it is.
     """
     drafts = _drafts(session, patient_ids, now)
     wanted: defaultdict[UUID, list[str]] = defaultdict(list)
@@ -195,7 +196,7 @@ def _kind(rung: Rung, due_at: datetime) -> str:
         case "caregiver":
             return CAREGIVER
         case "patient":
-            return NUDGE if rung.at < due_at else LATE
+            return NUDGE if rung.at <= due_at else LATE
 
 
 def _together(drafts: Sequence[Draft]) -> list[Draft]:
@@ -246,6 +247,7 @@ SET state = 'cancelled', settled_at = :now,
     why = m.why || jsonb_build_object('cancelled', CAST(:because AS text))
 FROM rows(patient_id uuid, subject text, wanted text[])
 WHERE m.patient_id = r.patient_id AND m.state = 'pending'
+  AND m.due_at > :now AND m.attempt = 0
   AND m.dedup_key >= r.subject AND m.dedup_key < r.subject || 'zz'
   AND starts_with(m.dedup_key, r.subject) AND m.dedup_key <> ALL (r.wanted)
 """

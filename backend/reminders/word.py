@@ -20,6 +20,7 @@ from backend.doses.silence import silences
 from backend.outbox.arrays import array
 from backend.outbox.enqueue import RESCHEDULED
 from backend.outbox.message import Claimed, Dropped, Verdict, Worded
+from backend.reminders.climb import AT_THE_DOSE
 from backend.reminders.plan import CAREGIVER, LATE, NUDGE, UNANSWERED
 from backend.reminders.together import Told, together, with_others
 from backend.reminders.told import caregivers
@@ -171,7 +172,11 @@ def _hindered(row: Claimed, known: Known, due_at: datetime) -> object:
     """Return why it does not go, None when it may."""
     if known.label not in OPEN:
         return f"dose is {known.label}"
-    if (due_at >= row.due_at) != (row.kind == NUDGE):
+    if row.kind == NUDGE:
+        moved = row.due_at - due_at > AT_THE_DOSE
+    else:
+        moved = due_at >= row.due_at
+    if moved:
         return RESCHEDULED
     if not known.consented:
         return "no consent to reminders"

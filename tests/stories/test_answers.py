@@ -23,6 +23,7 @@ def test_taken_by_reply_ends_the_ladder_and_is_a_word_not_a_record() -> None:
     ]
 
 
+@pytest.mark.soak
 def test_taken_said_twice_is_one_dose() -> None:
     diary = a_diary()
     diary.until(2, "08:20")
@@ -117,6 +118,7 @@ def test_a_dose_left_out_with_a_reason_stops_the_rungs_and_is_told() -> None:
     ]
 
 
+@pytest.mark.soak
 def test_help_goes_to_a_person_at_once_and_the_ladder_goes_on() -> None:
     diary = a_diary()
     diary.until(2, "08:20")

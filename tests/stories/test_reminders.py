@@ -43,6 +43,7 @@ def test_a_critical_dose_that_nobody_answers_climbs_to_the_worklist() -> None:
     assert [message.to for message in diary.story.calls.got] == ["+41790000001"]
 
 
+@pytest.mark.soak
 def test_without_a_consent_that_names_them_a_caregiver_hears_nothing() -> None:
     diary = a_diary()
     a_daughter(diary, consented=False)
@@ -90,6 +91,7 @@ def test_quiet_hours_wait_for_morning_and_tell_the_worklist_what_did_not_go() ->
     ]
 
 
+@pytest.mark.soak
 def test_a_critical_drug_breaks_through_quiet_hours() -> None:
     diary = a_diary(timing={"kind": "clock_times", "times": ["23:00"]})
     diary.prefers(Preference(quiet=(time(22), time(7))))
@@ -160,6 +162,7 @@ def test_when_the_speaker_fails_the_next_dose_speaks_for_itself() -> None:
     assert diary.lines() == [f"Mon 08:35 text: {ASKED}"]
 
 
+@pytest.mark.soak
 def test_a_busy_provider_delays_and_a_dead_one_leaves_it_to_the_next_rung() -> None:
     diary = a_diary(timing=ONCE)
     diary.story.phone.failing = [SendFailed("20429", retry=True)]
@@ -174,6 +177,7 @@ def test_a_busy_provider_delays_and_a_dead_one_leaves_it_to_the_next_rung() -> N
     ]
 
 
+@pytest.mark.soak
 def test_an_answer_nobody_heard_of_is_asked_for_before_it_goes_again() -> None:
     diary = a_diary("standard", timing=ONCE)
     diary.story.phone.failing = [SendFailed("timeout", retry=None)]
@@ -266,6 +270,7 @@ def test_reminders_follow_a_habit_a_little_each_day_until_switched_off() -> None
     assert len(undone) == 3
 
 
+@pytest.mark.soak
 def test_a_regimen_whose_times_are_fixed_follows_no_habit() -> None:
     diary, _ = a_late_riser()
     diary.prefers(Preference(adaptive=True))

@@ -26,6 +26,7 @@ ZURICH = ZoneInfo("Europe/Zurich")
 DUE = datetime(2026, 3, 4, 7, tzinfo=UTC)  # 08:00 in Zurich
 NIGHT = Quiet(time(22), time(7), ZURICH)
 CRITICAL = default_ladder("critical").steps
+STEP: dict[str, object] = {"minutes": 30, "channel": "sms", "recipient": "patient"}
 MINUTES = st.integers(0, 24 * 60)
 
 
@@ -159,6 +160,15 @@ def test_habit_moves_what_the_patient_is_told_and_nothing_across_the_dose() -> N
     assert (earlier["nudge"], earlier["late"], earlier["clinic"]) == (-40, 5, 60)
 
 
+def test_a_step_at_the_dose_itself_goes_with_it_and_dies_soon_after() -> None:
+    steps = ladder_of([{**STEP, "minutes": 0}, STEP], "regimen/1").steps
+
+    first, _ = rungs(steps, a_dose())
+
+    assert [step.rung for step in steps] == ["nudge", "late"]
+    assert (first.at, first.valid_until) == (DUE, DUE + 15 * MINUTE)
+
+
 @given(
     st.sampled_from(["standard", "high", "critical"]),
     st.integers(0, 48 * 60),
@@ -243,9 +253,6 @@ def test_quiet_hours_are_some_and_not_the_whole_day() -> None:
     for since, until in ((time(22), time(22)), (time(8), time(7))):
         with pytest.raises(Unprocessable, match="up to 14 hours"):
             checked(since, until)
-
-
-STEP = {"minutes": 30, "channel": "sms", "recipient": "patient"}
 
 
 @pytest.mark.parametrize(
