@@ -267,13 +267,8 @@ def demo(asked: argparse.Namespace) -> int:
 
 
 def import_(asked: argparse.Namespace) -> int:
-    """Import what was measured elsewhere: a wearable's file or a study.
-
-    Safe to repeat: what is known already stays as it is.
-    """
-    from backend.imports.command import run
-
-    return run(asked)
+    """Import a wearable's file or a study: what is known already stays as it is."""
+    return import_module("backend.imports.command").run(asked)
 
 
 def report(asked: argparse.Namespace) -> int:
@@ -281,9 +276,13 @@ def report(asked: argparse.Namespace) -> int:
 
     Reads the database and nothing else; whose data were read is audited.
     """
-    from backend.reports.command import run
+    return import_module("backend.reports.command").run(asked)
 
-    return run(asked)
+
+def inbound(asked: argparse.Namespace) -> int:
+    """Print what unknown senders texted, or note that it was seen to."""
+    print(*import_module("backend.inbound.command").run(asked), sep="\n")
+    return 0
 
 
 def arguments_in(
@@ -312,6 +311,7 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command(doctor, needs_schema=False),
     "import": Command(import_, arguments_in("backend.imports.command")),
     "report": Command(report, arguments_in("backend.reports.command")),
+    "inbound": Command(inbound, arguments_in("backend.inbound.command")),
     "expand": Command(
         expand,
         arguments_in("backend.regimens.expand_command"),

@@ -8,32 +8,41 @@ import ctypes
 import gc
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from threading import Event
 from typing import Protocol
+from uuid import UUID
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 
 from backend.audit.seal import seal
 from backend.clock import domain_clock, domain_now, is_demo, real_now
 from backend.database import transaction
 from backend.database.partitions import ensure_partitions
+from backend.inbound.failover import fail_over
+from backend.inbound.notice import word_notices
+from backend.inbound.strangers import forget
 from backend.ingest.elapse import elapse
 from backend.ingest.extend import extend
 from backend.ingest.replace import propose_replacements
 from backend.ingest.screen import screen_due, screen_silent, wake_alerts
 from backend.ingest.word import word
+from backend.ingest.worklist import Worklist
 from backend.log import configure
 from backend.outbox.beat import begin, end
 from backend.outbox.claim import next_due
 from backend.outbox.deliver import deliver
+from backend.outbox.message import Claimed, Verdict
 from backend.outbox.reconcile import reconcile, report
 from backend.people.sweep import sweep
+from backend.reminders.adapt import adapt
+from backend.reminders.ladder import WORKLIST
 from backend.settings import settings
 from backend.vitals.compact import compact, forget_keys
 from notifications.channels import log_only, open_channels
@@ -83,16 +92,19 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
     """Return every job; the first is the one that must not wait for a tick."""
     return (
         Job("deliver", settings().deliver_every, partial(_deliver, stopping)),
+        Job("fail over", settings().deliver_every, _fail_over),
         Job("elapse", settings().deliver_every, elapse),
         Job("extend", EXTEND_EVERY, extend),
         Job("screen", settings().screen_every, screen_due),
         Job("silence", SHARED, screen_silent),
         Job("wake", SHARED, wake_alerts),
+        Job("adapt", timedelta(days=1), adapt),
         Job("replace", BATTERIES_EVERY, propose_replacements),
         Job("reconcile", timedelta(seconds=5), _reconcile),
         Job("seal", settings().seal_every, _seal),
         Job("compact", COMPACT_EVERY, compact),
         Job("forget keys", timedelta(days=1), forget_keys),
+        Job("forget strangers", timedelta(days=1), _forget_strangers),
         Job("sweep", timedelta(hours=1), _sweep),
         Job("partitions", timedelta(hours=1), _partitions),
         Job("report", timedelta(days=1), _report),
@@ -102,12 +114,15 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
 def channels() -> dict[str, Channel]:
     """Return what messages go by: in a demo the log alone, whatever is set up.
 
+    The clinicians' worklist is our own and always there.
+
     The database says whether it is a demo's, each time: a worker may be older than
     that, and its surroundings may be those of a real clinic.
     """
     with transaction() as session:
         demo = is_demo(session)
-    return log_only(settings()) if demo else operators_channels()
+    given = log_only(settings()) if demo else operators_channels()
+    return {**given, WORKLIST: Worklist()}
 
 
 @cache
@@ -237,6 +252,10 @@ def _seal(_now: datetime) -> int:
     return seal(real_now())
 
 
+def _forget_strangers(_now: datetime) -> int:
+    return forget(real_now())
+
+
 def _sweep(_now: datetime) -> int:
     return sweep(real_now())
 
@@ -248,7 +267,17 @@ def _partitions(now: datetime) -> int:
 
 
 def _deliver(stopping: Callable[[], bool], now: datetime) -> int:
-    return deliver(channels(), now=now, real=real_now, word=word, stopping=stopping)
+    return deliver(channels(), now=now, real=real_now, word=_word, stopping=stopping)
+
+
+def _word(
+    session: Session, claimed: Sequence[Claimed], now: datetime
+) -> Mapping[UUID, Verdict]:
+    return {**word(session, claimed, now), **word_notices(claimed)}
+
+
+def _fail_over(now: datetime) -> int:
+    return fail_over(channels().keys(), now=now)
 
 
 def _reconcile(now: datetime) -> int:

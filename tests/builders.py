@@ -247,6 +247,7 @@ def a_regimen(
     amount: Decimal | None = Decimal(1),
     unit: str | None = "1",
     effective_from: datetime = LONG_AGO,
+    criticality: str = "standard",
 ) -> Regimen:
     """Return a regimen with one version; `timing` is JSON of backend.regimens."""
     regimen = written(
@@ -256,6 +257,7 @@ def a_regimen(
             clinic_id=patient.clinic_id,
             gtin=product.gtin if product else None,
             drug=product.drug if product else "exemplin",
+            criticality=criticality,
             recorded_at=effective_from,
         ),
     )

@@ -70,6 +70,22 @@ WORDS: Mapping[str, Mapping[str, Said]] = {
         "readings": Said("Forecast from", "levels"),
         "at_risk_days": Said("Raises an alert when it may be empty within", "days"),
     },
+    "dose-unanswered": {
+        "dose_due_at": Said("Dose due"),
+        "heard_until": Said("Device heard until"),
+        "reminders_sent": Said("Reminders sent to the patient"),
+        "reminders_not_sent": Said("Reminders that did not go"),
+    },
+    "dose-skipped": {
+        "dose_due_at": Said("Dose due"),
+        "reason": Said("Reason the patient gave"),
+    },
+    "patient-asks": {
+        "at": Said("Written"),
+        "said": Said("In their words"),
+        "reason": Said("Why a person must read it"),
+    },
+    "opted-out": {"at": Said("Since"), "channel": Said("Channel")},
     "run-out": {"run_out_on": Said("Stock ends on")},
     "next-dose-waits": {
         "due_at": Said("The last dose was due"),

@@ -58,7 +58,11 @@ PLACES: dict[Role, tuple[tuple[str, str], ...]] = {
         ("Messages", "/outbox"),
     ),
     Role.MANUFACTURER: (("Orders", "/orders"), ("Feed", "/feed")),
-    Role.PATIENT: (("Today", "/today"), ("My record", "/me")),
+    Role.PATIENT: (
+        ("Today", "/today"),
+        ("My record", "/me"),
+        ("Reminders", "/reminders"),
+    ),
     Role.TECHNICIAN: (("Devices", "/devices"),),
     Role.OPERATOR: (("Devices", "/devices"),),
 }

@@ -14,6 +14,7 @@ from backend.dashboards import (
     clinician_routes,
     live,
     patient_routes,
+    reminder_routes,
     supply_routes,
 )
 from backend.dashboards.demo_accounts import PASSWORD, SIGN_INS
@@ -59,6 +60,7 @@ def install(app: FastAPI) -> None:
         router,
         clinician_routes.router,
         patient_routes.router,
+        reminder_routes.router,
         supply_routes.router,
         live.router,
     ):

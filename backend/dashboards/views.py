@@ -16,6 +16,7 @@ from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.entrance import ErrorPage, SignInPage
 from backend.dashboards.frame import Link
+from backend.dashboards.reminder_views import RemindersPage
 from backend.dashboards.shelf import DeviceListPage
 
 # ---------------------------------------------------------------- clinician's list
@@ -393,4 +394,5 @@ Page: TypeAlias = (
     | FeedPage
     | TodayPage
     | DeviceListPage
+    | RemindersPage
 )

@@ -29,10 +29,17 @@ EVENT_LABELS = {
 }
 MANY_MISSED = 5
 MESSAGES = {
+    "nudge": "Word before a dose",
     "late": "Reminder",
     "ask": "Question about a dose",
+    "caregiver": "Word to a caregiver",
+    "unanswered": "Entry in the worklist",
     "escalation": "Alert passed on",
+    "operator": "Notice to the operator",
 }
+# What is no address that somebody would recognise.
+NO_ADDRESS = {"push": "a browser", "webhook": "the operator's webhook"}
+NOBODY = "nobody"
 OUTCOMES = {
     "resolved": "Resolved",
     "adverse_reaction": "Adverse reaction",
@@ -48,6 +55,15 @@ SEEN = {
     "alert_seen": "opened an alert",
     "alert_list_seen": "saw the list of alerts",
     "messages_seen": "saw the messages",
+    "reminders_seen": "saw the reminders",
+    "reminders_exported": "exported the reminders",
+    "ladder_changed": "changed a ladder of reminders",
+    "reminders_preferred": "changed how they are reminded",
+    "reminders_paused": "paused the reminders",
+    "reminders_resumed": "ended a pause of the reminders",
+    "reminder_answered": "answered a reminder",
+    "messages_stopped": "stopped messages",
+    "messages_started": "asked for messages again",
     "today_seen": "opened their own day",
     "alert_acknowledged": "acknowledged an alert",
     "alert_snoozed": "snoozed an alert",
@@ -149,6 +165,8 @@ def quantity(amount: Decimal | None, code: str | None) -> str:
 
 def masked(channel: str, address: str) -> str:
     """Return an address that its owner recognises and nobody else can use."""
+    if channel in NO_ADDRESS:
+        return NO_ADDRESS[channel]
     if "@" in address:
         name, _, host = address.partition("@")
         return f"{name[:1]}•••@{host}"
@@ -180,8 +198,20 @@ def because(why: Mapping[str, object], zone: str, *, state: str) -> str:
     elif "delay_s" in why:
         minutes = int(str(why["delay_s"])) // 60
         said.append(f"sent {minutes} min later unless the dose is recorded")
-    sentence = ", ".join(said)
+    sentence = ", ".join([*said, *_other_ways(why)])
     return sentence[:1].upper() + sentence[1:]
+
+
+def _other_ways(why: Mapping[str, object]) -> list[str]:
+    """Return how a message stands to one that failed before it, or follows it."""
+    said: list[str] = []
+    if "after" in why:
+        code = why.get("after_code")
+        failed = f"failed ({code})" if code else "was not delivered"
+        said.append(f"another way, for the first one {failed}")
+    if why.get("failed_over", NOBODY) != NOBODY:
+        said.append(f"tried again by {plain(why['failed_over'])}")
+    return said
 
 
 def plain(value: object) -> str:

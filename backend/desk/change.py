@@ -19,7 +19,8 @@ from backend.people.reach import end_contact, speak
 from backend.people.register import CHANNELS, Contact, add_contact
 from backend.people.tables import ContactPoint
 from backend.people.zones import move
-from backend.reminders.plan import replan
+from backend.reminders.opt_out import opted_out
+from backend.reminders.plan import renew, replan
 from backend.state.refresh import refresh
 from notifications.wording import LANGUAGES
 
@@ -58,7 +59,7 @@ def reach_by(
     session: Session, patient_id: UUID, contact: Contact, *, actor: Actor, now: datetime
 ) -> bool:
     """Write down an address and queue what waited for one; False: it is known."""
-    _well_spelled(contact)
+    named_contact(contact)
     hold(session, [patient_id])
     known = select(ContactPoint.contact_id).where(
         col(ContactPoint.patient_id) == patient_id,
@@ -68,6 +69,8 @@ def reach_by(
     )
     if session.exec(known).first() is not None:
         return False
+    if opted_out(session, patient_id, (contact.channel, contact.address)):
+        raise Unprocessable("The patient stopped messages there: they send START.")
     add_contact(session, patient_id, contact, since=now)
     session.flush()
     detail = {"channel": contact.channel, "rank": contact.rank}
@@ -98,6 +101,7 @@ def live_in(
     """Let the patient live by another zone from now on: doses and reminders follow."""
     move(session, patient_id, zone, effective_from=now, actor=actor, now=now)
     schedule(session, [patient_id], now=now)
+    renew(session, [patient_id], now=now)  # quiet hours are those of the new zone
 
 
 def address_in(
@@ -142,10 +146,14 @@ def care_no_more(
     return left
 
 
-def _well_spelled(contact: Contact) -> None:
+def named_contact(contact: Contact) -> Contact:
+    """Return the contact; raises Unprocessable where channel or address is none."""
     if contact.channel not in CHANNELS:
         raise Unprocessable(f"A channel is one of {', '.join(CHANNELS)}.")
+    if contact.channel == "push":
+        raise Unprocessable("A browser subscribes itself: on the patient's own page.")
     mail = contact.channel == "email"
     if not (MAIL if mail else E164).fullmatch(contact.address):
         want = "name@example.org" if mail else "+41790000000"
         raise Unprocessable(f"That is no address for {contact.channel}: want {want}.")
+    return contact

@@ -4,23 +4,19 @@ Loads nothing heavy for its help.
 """
 
 import argparse
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
-from uuid import UUID
 
+from backend.desk.form import Desk, Form, patient_argument
+from backend.desk.reminder_forms import FORMS as REMINDERS
 from backend.errors import Refused
-
-if TYPE_CHECKING:
-    from sqlmodel import Session
-
-    from backend.audit.record import Actor
 
 CONSENT = """\
 Write down what a patient allows, or allows no longer.
 
-PURPOSE is care or reminders (by the clinic), supply or in_use (a manufacturer: --to).
+PURPOSE is care, reminders or naming (by the clinic), supply or in_use (a manufacturer:
+--to), caregiver (somebody the patient named: --to).
+Messages name the drug for who allows naming, and for nobody else.
 Who allows reminders gets those of the doses ahead; when reminders are withdrawn none
 goes any more. When supply is withdrawn, orders that were not shipped are cancelled
 and their manufacturer is told so. Care that is withdrawn closes the file at once.
@@ -49,27 +45,6 @@ Only who is on the care team sees the patient. CLINICIAN is a sign-in name or an
 
 class NotConfirmed(Refused):
     """What cannot be undone wants --yes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Who acts for which patient, when: what every form of the command is given."""
-
-    session: "Session"
-    asked: argparse.Namespace
-    actor: "Actor"
-    clinic_id: UUID
-    patient_id: UUID
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """One form of the command: what it does and answers, its options, its words."""
-
-    run: Callable[[Desk], str]
-    arguments: Callable[[argparse.ArgumentParser], None]
-    words: str
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,7 +102,9 @@ def _consent(desk: Desk) -> str:
     from backend.desk.whom import recipient
 
     asked = desk.asked
-    to = recipient(desk.session, asked.purpose, asked.to, desk.clinic_id)
+    to = recipient(
+        desk.session, asked.purpose, asked.to, desk.patient_id, desk.clinic_id
+    )
     whose = desk.session, desk.patient_id, asked.purpose, to
     if asked.what == "withdraw":
         ended = withdraw_consent(*whose, actor=desk.actor, now=desk.now)
@@ -186,17 +163,13 @@ def _care_team(desk: Desk) -> str:
     return "left" if left else "nothing to leave: not on the care team"
 
 
-def _patient(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "patient", metavar="PATIENT", help="an id, or SYSTEM=NUMBER as hospital=4711"
-    )
-
-
 def _consent_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["grant", "withdraw"])
-    _patient(parser)
+    patient_argument(parser)
     parser.add_argument("purpose", metavar="PURPOSE")
-    parser.add_argument("--to", metavar="MAKER", help="a manufacturer: name, GLN or id")
+    parser.add_argument(
+        "--to", metavar="WHOM", help="by name; a manufacturer also by GLN"
+    )
     parser.add_argument(
         "--version",
         type=int,
@@ -208,7 +181,7 @@ def _consent_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _contact_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["add", "end"])
-    _patient(parser)
+    patient_argument(parser)
     parser.add_argument("channel", metavar="CHANNEL")
     parser.add_argument("address", metavar="ADDRESS", help="+41790000000, or a mailbox")
     parser.add_argument(
@@ -217,18 +190,18 @@ def _contact_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _zone_arguments(parser: argparse.ArgumentParser) -> None:
-    _patient(parser)
+    patient_argument(parser)
     parser.add_argument("zone", metavar="ZONE", help="IANA name, as Europe/London")
 
 
 def _language_arguments(parser: argparse.ArgumentParser) -> None:
-    _patient(parser)
+    patient_argument(parser)
     parser.add_argument("language", metavar="LANGUAGE", help="BCP 47 tag, as de or en")
 
 
 def _care_team_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["join", "leave"])
-    _patient(parser)
+    patient_argument(parser)
     parser.add_argument("clinician", metavar="CLINICIAN")
 
 
@@ -238,4 +211,5 @@ FORMS: Mapping[str, Form] = {
     "zone": Form(_zone, _zone_arguments, ZONE),
     "language": Form(_language, _language_arguments, LANGUAGE),
     "care-team": Form(_care_team, _care_team_arguments, CARE_TEAM),
+    **REMINDERS,
 }

@@ -13,6 +13,7 @@ from backend.people.hold import hold
 from backend.people.identifiers import Identifier, find
 from backend.people.register import of_clinic
 from backend.people.tables import Account, Clinician, Organization
+from backend.reminders.tables import Caregiver
 
 
 def operator(session: Session, login: str) -> tuple[Actor, UUID]:
@@ -58,24 +59,47 @@ def patient(session: Session, named: str, clinic_id: UUID) -> UUID:
 
 
 def recipient(
-    session: Session, purpose: str, named: str | None, clinic_id: UUID
+    session: Session,
+    purpose: str,
+    named: str | None,
+    patient_id: UUID,
+    clinic_id: UUID,
 ) -> UUID:
-    """Return who is allowed something: the clinic, or the manufacturer so named.
+    """Return who is allowed something: the clinic, a caregiver or a manufacturer.
 
-    By name, GLN or id. Raises Unprocessable for a purpose that nobody defined.
+    By name or id, a manufacturer also by GLN. Raises Unprocessable for a purpose that
+    nobody defined.
     """
     if purpose not in PURPOSES:
         raise Unprocessable(f"A purpose is one of {', '.join(PURPOSES)}.")
-    if purpose in ("care", "reminders"):
+    if purpose in ("care", "reminders", "naming"):
         return clinic_id
     if named is None:
-        raise Unprocessable(f"Name the manufacturer of {purpose} with --to.")
+        raise Unprocessable(f"Name whom {purpose} is for with --to.")
+    if purpose == "caregiver":
+        return caregiver(session, patient_id, named)
     lowered = func.lower(col(Organization.name)) == named.strip().lower()
     by_id = col(Organization.organization_id) == _uuid(named)
     wanted = lowered | (col(Organization.gln) == named.strip()) | by_id
     found = session.exec(select(Organization.organization_id).where(wanted)).all()
     if len(found) != 1:
         many = "Several manufacturers are" if found else "No manufacturer is"
+        raise NotFound(f"{many} called {named}.")
+    return found[0]
+
+
+def caregiver(session: Session, patient_id: UUID, named: str) -> UUID:
+    """Return somebody the patient named, by name or id; raises NotFound."""
+    lowered = func.lower(col(Caregiver.name)) == named.strip().lower()
+    found = session.exec(
+        select(Caregiver.caregiver_id).where(
+            col(Caregiver.patient_id) == patient_id,
+            col(Caregiver.until).is_(None),
+            lowered | (col(Caregiver.caregiver_id) == _uuid(named)),
+        )
+    ).all()
+    if len(found) != 1:
+        many = "Several caregivers are" if found else "No caregiver is"
         raise NotFound(f"{many} called {named}.")
     return found[0]
 

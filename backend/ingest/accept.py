@@ -27,6 +27,7 @@ from backend.ingest.items import DoseItem, Read, Verdict
 from backend.ingest.next_dose import go_on
 from backend.ingest.sort import device_ids, new_doses, sort
 from backend.ingest.verdicts import oddities, refused, verdicts
+from backend.ingest.worklist import settled
 from backend.people.readers import Sender
 from backend.reminders.plan import cancel_for, reopen
 from backend.state.refresh import TAKEN, refresh
@@ -96,18 +97,19 @@ def follow(
 ) -> Changes:
     """Do all that follows from new facts about these patients, who must be held.
 
-    Match again; cancel the reminders of doses that were taken, plan those of doses that
-    turn out not to be; take from stock, see anew how long it lasts and open the
-    reorder; take back what is disproved; hold what was taken as needed to its limits;
-    bring the state rows up to date; plan what follows the last taken dose; show the
-    manufacturer what was ordered. `events` are dose events that stock and limits must
-    look at even where no label changes.
+    Match again; cancel the reminders of doses that were taken, and the alerts that they
+    had no answer; plan the reminders of doses that turn out not to be taken; take from
+    stock, see anew how long it lasts and open the reorder; take back what is disproved;
+    hold what was taken as needed to its limits; bring the state rows up to date; plan
+    what follows the last taken dose; show the manufacturer what was ordered. `events`
+    are dose events that stock and limits must look at even where no label changes.
     """
     if not patients:
         return Changes()
     changes = rematch(session, facts, now=now, cause=cause)
     taken = [change.dose for change in changes.doses if change.after in TAKEN]
     cancel_for(session, taken, because=cause, now=now)
+    settled(session, taken, because=cause, now=now)
     was_taken = [change.dose for change in changes.doses if change.before in TAKEN]
     reopen(session, set(was_taken).difference(taken), now=now)
     stock = settle(session, changes.matched().union(events), now=now)

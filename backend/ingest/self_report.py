@@ -47,6 +47,25 @@ def self_report(
     ).one_or_none()
     if known is None:
         raise NotFound("There is no such medicine.")
+    if not told_taken(session, patient_id, regimen_id, at=at, key=key, now=now):
+        return False
+    audit(session, reader.actor(), "dose_self_reported", patients=[patient_id])
+    return True
+
+
+def told_taken(
+    session: Session,
+    patient_id: UUID,
+    regimen_id: UUID,
+    *,
+    at: datetime,
+    key: UUID,
+    now: datetime,
+) -> bool:
+    """Record that a patient who is held took a dose, and do all that follows.
+
+    False when `key` was used before.
+    """
     event_id = _unless_void(session, patient_id, uuid5(patient_id, f"self/{key}"))
     said = NewDose(
         patient_id=patient_id,
@@ -66,7 +85,6 @@ def self_report(
         now=now,
         cause="self_report",
     )
-    audit(session, reader.actor(), "dose_self_reported", patients=[patient_id])
     return True
 
 

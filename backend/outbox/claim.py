@@ -125,6 +125,7 @@ def _lease(
                 row.reference,
                 row.valid_until,
                 row.attempt + 1,
+                str(said.why.get("language") or row.language),
             )
         )
         kinds.append(said.kind)

@@ -144,6 +144,7 @@ def _send(sender: Sender, row: Leased, *, started_at: datetime) -> Outcome:
         row.body,
         row.reference,
         row.valid_until - sender.now,
+        row.language,
     )
     try:
         receipt = channel.send(message)

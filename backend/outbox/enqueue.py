@@ -14,6 +14,8 @@ from backend.database.sets import execute
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 REFERENCE_LENGTH = 6
 RESCHEDULED = "rescheduled"
+# Withdrawn for one of these, a message comes back when it is planned again.
+COMES_BACK = (RESCHEDULED, "snoozed", "ladder changed", "opted out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,9 @@ def enqueue(
 ) -> int:
     """Queue what is new and return how many rows that wrote; safe to repeat.
 
-    A message that is still pending, or was cancelled because its dose was
-    rescheduled, moves to the draft's times; anything else with that key stays.
-    `reopened`: why it was cancelled no longer holds, so that whatever was never tried
-    comes back.
+    A message that is still pending, or was cancelled for a reason of COMES_BACK,
+    becomes what the draft says; anything else with that key stays. `reopened`: why it
+    was cancelled no longer holds, so that whatever was never tried comes back.
     """
     if not drafts:
         return 0
@@ -57,26 +58,26 @@ def enqueue(
         for draft in drafts
     ]
     return execute(
-        session, ENQUEUE, items, now=now, rescheduled=RESCHEDULED, reopened=reopened
+        session, ENQUEUE, items, now=now, back=list(COMES_BACK), reopened=reopened
     )
 
 
 def cancel(
     session: Session,
-    keys: Collection[tuple[UUID, str]],
+    subjects: Collection[tuple[UUID, str]],
     *,
     because: str,
     now: datetime,
 ) -> int:
-    """Withdraw the messages with these (patient, dedup key) and return how many.
+    """Withdraw what waits of these (patient, beginning of dedup keys); return how many.
 
     What is pending is cancelled at once. What a worker holds is marked, and the worker
     skips it unless it is in the provider's hands already; an outcome that is unknown
     will not be sent again.
     """
-    if not keys:
+    if not subjects:
         return 0
-    items = [{"patient_id": patient, "dedup_key": key} for patient, key in keys]
+    items = [{"patient_id": patient, "subject": key} for patient, key in subjects]
     return execute(session, CANCEL, items, now=now, because=because)
 
 
@@ -100,21 +101,28 @@ FROM rows(message_id uuid, patient_id uuid, clinic_id uuid, dedup_key text, kind
 ORDER BY patient_id, dedup_key
 ON CONFLICT (patient_id, dedup_key) DO UPDATE SET
     due_at = excluded.due_at, valid_until = excluded.valid_until,
+    kind = excluded.kind, recipient_kind = excluded.recipient_kind,
+    recipient_id = excluded.recipient_id, channel = excluded.channel,
+    address = excluded.address, language = excluded.language,
     params = excluded.params, why = excluded.why, priority = excluded.priority,
     state = 'pending', settled_at = NULL
 WHERE known.attempt = 0
-  AND (known.due_at, known.valid_until, known.state)
-      IS DISTINCT FROM (excluded.due_at, excluded.valid_until, 'pending')
+  AND (known.due_at, known.valid_until, known.channel, known.params, known.state)
+      IS DISTINCT FROM (excluded.due_at, excluded.valid_until, excluded.channel,
+                        excluded.params, 'pending')
   AND (known.state = 'pending'
        OR known.state = 'cancelled'
-          AND (:reopened OR known.why ->> 'cancelled' = :rescheduled))
+          AND (:reopened OR known.why ->> 'cancelled' = ANY(:back)))
 """
 
+# A range of the index in every collation: no name of a rung begins with a z.
 CANCEL = """
 WITH found AS (
     SELECT m.message_id
-    FROM rows(patient_id uuid, dedup_key text)
-    JOIN outbox_message AS m USING (patient_id, dedup_key)
+    FROM rows(patient_id uuid, subject text)
+    JOIN outbox_message AS m ON m.patient_id = r.patient_id
+        AND m.dedup_key >= r.subject AND m.dedup_key < r.subject || 'zz'
+        AND starts_with(m.dedup_key, r.subject)
     WHERE m.state IN ('pending', 'leased', 'unknown')
     ORDER BY m.message_id
     FOR UPDATE OF m)

@@ -37,7 +37,10 @@ class Claimed(NamedTuple):
 
 
 class Worded(NamedTuple):
-    """What to send, where to, and what decided it."""
+    """What to send, where to, and what decided it.
+
+    `language` in `why` is that of the body; without one it is that of the row.
+    """
 
     body: str
     kind: str
@@ -53,7 +56,12 @@ class Dropped:
     why: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-Verdict = Worded | Dropped
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Not yet: whoever words it has moved it to a later instant."""
+
+
+Verdict = Worded | Dropped | Held
 Word = Callable[[Session, Sequence[Claimed], datetime], Mapping[UUID, Verdict]]
 
 
@@ -68,6 +76,7 @@ class Leased(NamedTuple):
     reference: str
     valid_until: datetime
     attempt: int
+    language: str
 
 
 class Outcome(NamedTuple):

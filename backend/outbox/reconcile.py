@@ -22,6 +22,7 @@ from backend.database import queue_transaction
 from backend.database.sets import execute, fetch
 from backend.live import touch
 from backend.outbox.message import GRACE, LEASE, PACE
+from notifications.codes import UNSURE
 from notifications.message import Channel, Message, Receipt, SendFailed
 
 log = logging.getLogger(__name__)
@@ -155,6 +156,8 @@ def _decide(channels: Mapping[str, Channel], doubt: Doubt) -> dict[str, object] 
     except SendFailed as failed:
         log.warning("look-up failed", extra={"code": failed.code})
         return None
+    if receipts is None:  # at most once: nobody can tell, so that the next way is taken
+        return _next(doubt, "failed", code=UNSURE)
     if receipts:
         best = _best(receipts)
         return _next(doubt, best.status, code=best.code, provider_id=best.provider_id)
@@ -196,7 +199,7 @@ def _compare(
     except SendFailed as failed:
         log.warning("look-up failed", extra={"code": failed.code})
         return None
-    ids = tuple(receipt.provider_id for receipt in receipts)
+    ids = tuple(receipt.provider_id for receipt in receipts or ())
     if len(ids) > 1:
         return Discrepancy(row["message_id"], "doubled", ids)
     if ids and row["provider_id"] != ids[0]:

@@ -11,7 +11,7 @@ from backend.audit.record import Actor, record
 from backend.people.hold import hold
 from backend.people.tables import Consent
 
-PURPOSES = ("care", "reminders", "supply", "in_use")
+PURPOSES = ("care", "reminders", "supply", "in_use", "caregiver", "naming")
 
 
 def grant(

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import Index
+from sqlalchemy import text as sql
 from sqlmodel import Field
 
 from backend.database.columns import Row, instant, octets, text
@@ -84,7 +85,7 @@ class PatientLanguage(Row, table=True):
 
 
 class ContactPoint(Row, table=True):
-    """Where a patient can be reached: channel `sms`, `voice` or `email`, best first."""
+    """Where a patient can be reached: `sms`, `voice`, `email`, `push`; best first."""
 
     patient_id: UUID = Field(primary_key=True)
     contact_id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -102,6 +103,7 @@ class ContactPoint(Row, table=True):
             "channel",
             postgresql_include=["address", "rank", "since", "until"],
         ),
+        Index("ix_contact_point_address", "address"),
     )
 
 
@@ -115,8 +117,9 @@ class CareTeamMember(Row, table=True):
 class Consent(Row, table=True):
     """What a patient allowed: a purpose, for one recipient, in one wording.
 
-    Purposes: `care` (recipient: the clinic), `reminders` (the clinic), `supply` and
-    `in_use` (a manufacturer). Withdrawal sets `until`; a later yes is a new row.
+    Purposes: `care` (recipient: the clinic), `reminders` (the clinic), `naming` (the
+    clinic: messages name the drug), `supply` and `in_use` (a manufacturer), `caregiver`
+    (somebody they named). Withdrawal sets `until`; a later yes is a new row.
     """
 
     patient_id: UUID = Field(primary_key=True)
@@ -138,6 +141,11 @@ class Consent(Row, table=True):
             "recipient_id",
             "since",
             postgresql_include=["until"],
+        ),
+        Index(
+            "ix_consent_naming",
+            "patient_id",
+            postgresql_where=sql("purpose = 'naming'"),
         ),
     )
 

@@ -14,6 +14,7 @@ from sqlmodel import select
 from backend import ticker
 from backend.clock import domain_now, real_now, start_demo
 from backend.database import transaction
+from backend.ingest.worklist import Worklist
 from backend.outbox.beat import beats, begin
 from backend.outbox.enqueue import enqueue
 from backend.outbox.tables import OutboxMessage
@@ -97,7 +98,9 @@ def test_from_a_demos_database_no_message_leaves_the_house() -> None:
     with transaction() as session:
         start_demo(session, speed=1, real=real_now())
 
-    assert {type(channel) for channel in ticker.channels().values()} == {LogChannel}
+    channels = ticker.channels()
+    assert isinstance(channels.pop("worklist"), Worklist)  # our own, and always there
+    assert {type(channel) for channel in channels.values()} == {LogChannel}
 
 
 def test_a_job_goes_on_until_nothing_is_due() -> None:

@@ -20,11 +20,15 @@ from backend.ingest.elapse import elapse
 from backend.ingest.extend import extend
 from backend.ingest.items import DoseItem, EventItem, Verdict, read
 from backend.ingest.screen import screen_due, screen_silent
+from backend.ingest.worklist import Worklist
 from backend.outbox.deliver import deliver
+from backend.outbox.reconcile import reconcile
 from backend.people.readers import Reader, Sender
 from backend.people.tables import Clinic, Clinician, Organization
+from backend.reminders.ladder import WORKLIST
 from backend.reminders.word import word
 from backend.supply.tables import Product
+from notifications.message import Channel
 from tests import builders
 from tests.backend.outbox.phone import Phone
 
@@ -80,6 +84,8 @@ class Story:
     product: Product
     bridges: list[Sender]
     phone: Phone = field(default_factory=Phone)
+    calls: Phone = field(default_factory=Phone)
+    mail: Phone = field(default_factory=Phone)
     boxes: list[Box] = field(default_factory=list[Box])
     told: list[tuple[datetime, str]] = field(default_factory=list[tuple[datetime, str]])
 
@@ -95,7 +101,10 @@ class Story:
             """SELECT least(
                 (SELECT min(check_at) FROM scheduled_dose WHERE check_at > :now),
                 (SELECT min(due_at) FROM outbox_message
-                 WHERE due_at > :now AND state = 'pending')) AS at""",
+                 WHERE due_at > :now AND state = 'pending'),
+                (SELECT min(lease_until) FROM outbox_message
+                 WHERE lease_until > :now AND state IN ('pending', 'unknown'))
+                ) AS at""",
             now=self.now,
         )
         soon = self.now + 12 * HOUR
@@ -147,12 +156,21 @@ class Story:
         for job in JOBS:
             while job(self.now):
                 pass
+        reconcile(self.channels, now=self.now, real=lambda: self.now)
         sent = len(self.phone.got)
-        while deliver(
-            {"sms": self.phone}, now=self.now, real=lambda: self.now, word=word
-        ):
+        while deliver(self.channels, now=self.now, real=lambda: self.now, word=word):
             pass
         self.told += [(self.now, plain(it.body)) for it in self.phone.got[sent:]]
+
+    @property
+    def channels(self) -> dict[str, Channel]:
+        """The phone that gets texts, the one that rings, mail, and the worklist."""
+        return {
+            "sms": self.phone,
+            "voice": self.calls,
+            "email": self.mail,
+            WORKLIST: Worklist(lambda: self.now),
+        }
 
     def open(self, box: Box, *, at: datetime | None = None) -> None:
         """Let somebody open a box now, or at a moment that comes."""

@@ -56,6 +56,7 @@ def a_life(
     timing: dict[str, object] = MORNINGS,
     tablets: int = 60,
     since: datetime | None = None,
+    criticality: str = "standard",
     **patient: Any,  # noqa: ANN401
 ) -> Life:
     """Return a patient whose regimen begins now (or began then), served by a box.
@@ -70,7 +71,12 @@ def a_life(
         makers = story.manufacturer.organization_id
         builders.a_consent(session, person, "supply", makers)
         regimen = builders.a_regimen(
-            session, person, timing=timing, product=story.product, effective_from=began
+            session,
+            person,
+            timing=timing,
+            product=story.product,
+            effective_from=began,
+            criticality=criticality,
         )
         life = Life(person, regimen)
         if box is not None:

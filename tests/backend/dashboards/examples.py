@@ -44,6 +44,7 @@ from backend.dashboards.views import (
     TodayPage,
 )
 from tests.backend.dashboards.as_needed_examples import AS_NEEDED
+from tests.backend.dashboards.reminder_examples import reminder_pages
 from tests.backend.dashboards.shelf_examples import a_shelf
 
 ZONE = "Europe/Zurich"
@@ -379,4 +380,5 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         "today": (today, a_frame(PATIENT)),
         "today-as-needed": (replace(today, as_needed=AS_NEEDED), a_frame(PATIENT)),
         "today-due": (replace(today, next_dose=due), a_frame(PATIENT)),
+        **reminder_pages(clinician, a_frame(PATIENT)),
     }

@@ -37,7 +37,9 @@ def test_an_amount_carries_its_unit(
     [
         ("sms", "+41791234567", "+41 ••• ••• 67"),
         ("email", "rosa.keller@home.example", "r•••@home.example"),
-        ("webhook", "https://x.example", "ht•••"),
+        ("webhook", "https://x.example", "the operator's webhook"),
+        ("push", '{"endpoint": "https://push.example/secret"}', "a browser"),
+        ("pager", "4711", "47•••"),
     ],
 )
 def test_an_address_is_masked(channel: str, address: str, shown: str) -> None:
@@ -81,6 +83,18 @@ def test_a_reason_says_what_and_how_bad() -> None:
             "Dose due Wed 4 Mar 08:00",
         ),
         ("pending", {}, ""),
+        (
+            "sent",
+            {"after": "x", "after_code": "30005"},
+            "Another way, for the first one failed (30005)",
+        ),
+        (
+            "sent",
+            {"after": "x", "after_code": None},
+            "Another way, for the first one was not delivered",
+        ),
+        ("failed", {"failed_over": "email"}, "Tried again by email"),
+        ("failed", {"failed_over": "nobody"}, ""),
     ],
 )
 def test_why_a_message_went_or_not(

@@ -37,7 +37,7 @@ class Phone:
         self.got.append(message)
         return Receipt(f"SM{len(self.got)}")
 
-    def look_up(self, message: Message) -> Sequence[Receipt]:
+    def look_up(self, message: Message) -> Sequence[Receipt] | None:
         self.before_look_up(message)
         if self.unreachable:
             raise SendFailed("unreachable", retry=True)

@@ -11,7 +11,7 @@ from backend.outbox.deliver import deliver
 from backend.outbox.tables import OutboxMessage
 from backend.people.tables import Consent, ContactPoint, Patient, PatientLanguage
 from backend.regimens.tables import Regimen, RegimenVersion, ScheduledDose
-from backend.reminders.plan import cancel_for, plan, remind_at, replan
+from backend.reminders.plan import cancel_for, plan, renew, replan
 from backend.reminders.word import word
 from tests.backend.outbox.phone import Clock, Phone
 from tests.builders import (
@@ -347,13 +347,21 @@ def test_the_delay_is_the_prescribers() -> None:
     assert home.message().due_at == DUE + timedelta(hours=1)
 
 
-@pytest.mark.parametrize(
-    ("window", "delay", "expected"),
-    [(240, 30, 30), (30, 30, 15), (10, 30, 5), (31, 30, 30), (0, 30, None)],
-)
-def test_a_reminder_is_never_outside_the_window(
-    window: int, delay: int, expected: int | None
-) -> None:
-    got = remind_at(DUE, DUE + window * MINUTE, delay * MINUTE)
+def test_what_is_due_already_is_not_withdrawn_by_whoever_plans_anew() -> None:
+    home = Home()
+    home.heard(REMIND - MINUTE)
+    with transaction() as session:
+        renew(session, [home.patient.patient_id], now=REMIND + MINUTE)
 
-    assert got == (None if expected is None else DUE + expected * MINUTE)
+    assert home.at(REMIND + MINUTE) == ["Your 08:00 dose has not been recorded yet."]
+
+
+def test_a_word_that_goes_with_the_dose_is_no_late_one() -> None:
+    home = Home()
+    with transaction() as session:
+        session.exec(select(RegimenVersion)).one().remind_after_s = 0
+        session.flush()
+        renew(session, [home.patient.patient_id], now=NIGHT)
+
+    assert home.at(DUE) == ["Your 08:00 dose is coming up."]
+    assert home.at(REMIND) == ["Your 08:00 dose is coming up."]
