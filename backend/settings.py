@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     twilio_account: str | None = None
     twilio_token: SecretStr | None = None  # unset: messages go to the log
     twilio_sender: str | None = None  # a number in E.164 or a messaging service
+    # unset: what Twilio takes from a number of the sender's kind
+    twilio_texts_per_second: float | None = Field(default=None, gt=0, le=10_000)
 
     # A demo may let domain time run faster and prints its sign-ins
     demo: bool = False

@@ -9,7 +9,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from threading import Event
@@ -29,8 +29,10 @@ from backend.ingest.replace import propose_replacements
 from backend.ingest.screen import screen_due, screen_silent, wake_alerts
 from backend.log import configure
 from backend.outbox.beat import begin, end
-from backend.outbox.claim import next_due
+from backend.outbox.claim import due_channels, next_due
 from backend.outbox.deliver import deliver
+from backend.outbox.lanes import Lanes
+from backend.outbox.pace import forget
 from backend.outbox.reconcile import reconcile, report
 from backend.people.sweep import sweep
 from backend.reminders.word import word
@@ -49,17 +51,22 @@ EXTEND_EVERY = timedelta(seconds=30)  # a demo's day may last minutes
 BATTERIES_EVERY = timedelta(hours=6)
 COMPACT_EVERY = timedelta(minutes=5)
 PARTITIONS_AHEAD = timedelta(days=62)
+AT_ONCE = timedelta(milliseconds=20)  # between two looks for channels that are due
 M_ARENA_MAX = -8  # of malloc.h
 MOST_ROUNDS = 10_000  # a job that is never done must not starve a tick
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A function that does one batch of what is due; `every` is real time."""
+    """A function that does one batch of what is due; `every` is real time.
+
+    A `steady` job begins that often for as long as a worker lives.
+    """
 
     name: str
     every: timedelta
     run: Callable[[datetime], int]
+    steady: bool = True
 
 
 class Scheduler(Protocol):
@@ -80,7 +87,7 @@ class Scheduler(Protocol):
 
 
 def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
-    """Return every job; the first is the one that must not wait for a tick."""
+    """Return every job; `work` has the first one's channels send side by side."""
     return (
         Job("deliver", settings().deliver_every, partial(_deliver, stopping)),
         Job("elapse", settings().deliver_every, elapse),
@@ -138,7 +145,9 @@ def work() -> None:
     stop = Event()
     for ending in signal.SIGTERM, signal.SIGINT:
         signal.signal(ending, lambda _number, _frame: stop.set())
-    first, *others = jobs(stop.is_set)
+    delivery, *others = jobs(stop.is_set)
+    lanes = Lanes(partial(_send_by, stop.is_set))
+    delivery = replace(delivery, run=partial(_start, lanes))
     scheduler = _scheduler(threads=len(others))
     _schedule(scheduler, others, stop.is_set)
     scheduler.start()
@@ -148,9 +157,10 @@ def work() -> None:
     log.info("working", extra={"jobs": len(others) + 1})
     try:
         while not stop.is_set():
-            run(first, stop.is_set)
-            stop.wait(_until_next_due(first.every))
+            run(delivery, stop.is_set)
+            stop.wait(_until_next_due(delivery.every))
     finally:
+        lanes.close()
         scheduler.shutdown(wait=True)
     log.info("stopped")
 
@@ -187,7 +197,7 @@ def _drained(job: Job, stopping: Callable[[], bool]) -> tuple[int, str | None]:
 def _begin(job: Job) -> bool:
     every = job.every if job.every >= SHARED else SIGN_OF_LIFE
     with transaction() as session:
-        return begin(session, job.name, every=every, real=real_now())
+        return begin(session, job.name, every=every, real=real_now(), steady=job.steady)
 
 
 def _end(job: Job, done: int, error: str | None) -> None:
@@ -207,7 +217,7 @@ def _until_next_due(longest: timedelta) -> float:
         return longest.total_seconds()
     if due_at is None:
         return longest.total_seconds()
-    return min(max(clock.real_at(due_at) - real, timedelta(0)), longest).total_seconds()
+    return min(max(clock.real_at(due_at) - real, AT_ONCE), longest).total_seconds()
 
 
 def _schedule(
@@ -237,8 +247,10 @@ def _seal(_now: datetime) -> int:
     return seal(real_now())
 
 
-def _sweep(_now: datetime) -> int:
-    return sweep(real_now())
+def _sweep(now: datetime) -> int:
+    with transaction() as session:
+        forgotten = forget(session, now=now)
+    return sweep(real_now()) + forgotten
 
 
 def _partitions(now: datetime) -> int:
@@ -248,7 +260,32 @@ def _partitions(now: datetime) -> int:
 
 
 def _deliver(stopping: Callable[[], bool], now: datetime) -> int:
-    return deliver(channels(), now=now, real=real_now, word=word, stopping=stopping)
+    """Send what is due, one channel after the other."""
+    names = due_channels(now=now, real=real_now())
+    return sum(_send(name, stopping, now) for name in names)
+
+
+def _start(lanes: Lanes, now: datetime) -> int:
+    """Have every channel that is due begin to send; what it sent is its own job's."""
+    lanes.start(due_channels(now=now, real=real_now()))
+    return 0
+
+
+def _send_by(stopping: Callable[[], bool], name: str) -> None:
+    send = partial(_send, name, stopping)
+    job = Job(f"deliver {name}", settings().deliver_every, send, steady=False)
+    run(job, stopping)
+
+
+def _send(name: str, stopping: Callable[[], bool], now: datetime) -> int:
+    return deliver(
+        {name: channels().get(name)},
+        now=now,
+        real=real_now,
+        word=word,
+        speed=domain_clock().speed,
+        stopping=stopping,
+    )
 
 
 def _reconcile(now: datetime) -> int:

@@ -60,9 +60,16 @@ class ChannelSettings(Protocol):
     def twilio_token(self) -> Secret | None: ...
     @property
     def twilio_sender(self) -> str | None: ...
+    @property
+    def twilio_texts_per_second(self) -> float | None: ...
 
 
 class Channel(Protocol):
+    @property
+    def per_second(self) -> float | None:
+        """How many messages its sender may hand over a second; None: any number."""
+        ...
+
     @classmethod
     def from_settings(cls, settings: ChannelSettings) -> Self | None:
         """Return the channel, None when the operator has not set it up."""
