@@ -3,7 +3,7 @@
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -63,6 +63,19 @@ class Settings(BaseSettings):
     twilio_sender: str | None = None  # a number in E.164 or a messaging service
     # unset: what Twilio takes from a number of the sender's kind
     twilio_texts_per_second: float | None = Field(default=None, gt=0, le=10_000)
+    twilio_caller: str | None = None  # a number in E.164 that calls, unset: the sender
+    smtp_host: str | None = None  # unset: no mail
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"  # none: loopback
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    mail_sender: str | None = None  # a mailbox, as Clinic <doses@clinic.example>
+    push_key: SecretStr | None = None  # VAPID, as `python -m backend push-key` prints
+    push_contact: str | None = None  # mailto: or https:, for those who run push servers
+    webhook_url: str | None = None  # where operators are told what goes wrong
+    operator_mail: str | None = None  # and the mailbox
+    heartbeat_url: str | None = None  # called while a worker ticks, by any such service
+    webhook_secret: SecretStr | None = None  # whsec_ and base64, Standard Webhooks
 
     # A demo may let domain time run faster and prints its sign-ins
     demo: bool = False

@@ -15,6 +15,7 @@ from functools import cache, partial
 from threading import Event
 from typing import Protocol
 
+import httpx
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,12 +29,13 @@ from backend.ingest.extend import extend
 from backend.ingest.replace import propose_replacements
 from backend.ingest.screen import screen_due, screen_silent, wake_alerts
 from backend.log import configure
-from backend.outbox.beat import begin, end
+from backend.outbox.beat import beats, begin, end
 from backend.outbox.claim import due_channels, next_due
 from backend.outbox.deliver import deliver
 from backend.outbox.lanes import Lanes
 from backend.outbox.pace import forget
 from backend.outbox.reconcile import reconcile, report
+from backend.outbox.watch import troubles
 from backend.people.sweep import sweep
 from backend.reminders.word import word
 from backend.settings import settings
@@ -47,6 +49,8 @@ log = logging.getLogger(__name__)
 # more often runs in each, and says so once in a while.
 SHARED = timedelta(minutes=1)
 SIGN_OF_LIFE = timedelta(seconds=10)
+HEARTBEAT_TIMEOUT = 10.0  # seconds
+HEARTBEAT_EVERY = timedelta(seconds=30)
 EXTEND_EVERY = timedelta(seconds=30)  # a demo's day may last minutes
 BATTERIES_EVERY = timedelta(hours=6)
 COMPACT_EVERY = timedelta(minutes=5)
@@ -101,6 +105,7 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
         Job("compact", COMPACT_EVERY, compact),
         Job("forget keys", timedelta(days=1), forget_keys),
         Job("sweep", timedelta(hours=1), _sweep),
+        Job("sign of life", HEARTBEAT_EVERY, _sign_of_life),
         Job("partitions", timedelta(hours=1), _partitions),
         Job("report", timedelta(days=1), _report),
     )
@@ -245,6 +250,22 @@ def _scheduler(*, threads: int) -> Scheduler:
 
 def _seal(_now: datetime) -> int:
     return seal(real_now())
+
+
+def _sign_of_life(_now: datetime) -> int:
+    """Call the operator's dead man's switch, unless something does not tick."""
+    url = settings().heartbeat_url
+    if url is None:
+        return 0
+    with transaction() as session:
+        wrong = troubles(session, beats(session), clock=domain_clock(), real=real_now())
+    if wrong:
+        return 0
+    try:
+        httpx.get(url, timeout=HEARTBEAT_TIMEOUT).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        log.warning("no sign of life given", extra={"error": type(error).__name__})
+    return 0
 
 
 def _sweep(now: datetime) -> int:

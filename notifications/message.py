@@ -27,13 +27,18 @@ class SendFailed(NotificationError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one address. `body` holds `reference`, by which it is found."""
+    """One message to one address.
+
+    The `body` of a text holds `reference`, by which it is found. `language` (BCP 47) is
+    that of the body, for what a channel adds to it.
+    """
 
     message_id: UUID
     to: str
     body: str
     reference: str
     dies_in: timedelta
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,26 @@ class ChannelSettings(Protocol):
     def twilio_sender(self) -> str | None: ...
     @property
     def twilio_texts_per_second(self) -> float | None: ...
+    @property
+    def twilio_caller(self) -> str | None: ...
+    @property
+    def smtp_host(self) -> str | None: ...
+    @property
+    def smtp_port(self) -> int: ...
+    @property
+    def smtp_security(self) -> str: ...
+    @property
+    def smtp_user(self) -> str | None: ...
+    @property
+    def smtp_password(self) -> Secret | None: ...
+    @property
+    def mail_sender(self) -> str | None: ...
+    @property
+    def push_key(self) -> Secret | None: ...
+    @property
+    def push_contact(self) -> str | None: ...
+    @property
+    def webhook_secret(self) -> Secret | None: ...
 
 
 class Channel(Protocol):
@@ -79,9 +104,11 @@ class Channel(Protocol):
         """Hand over one message, at most once; raises SendFailed."""
         ...
 
-    def look_up(self, message: Message) -> Sequence[Receipt]:
+    def look_up(self, message: Message) -> Sequence[Receipt] | None:
         """Return what the provider accepted under the message's reference.
 
-        Raises SendFailed when the provider cannot be asked now.
+        None where the provider can never tell: the channel sends at most once, and a
+        message of which nobody knows whether it went has failed. Raises SendFailed
+        when the provider cannot be asked now.
         """
         ...

@@ -12,11 +12,14 @@ from backend import errors
 from backend.app.health import router as health
 from backend.app.limits import Limits, answer
 from backend.app.log import AccessLog
+from backend.app.watch import watching
 from backend.dashboards.errors import ErrorPages
 from backend.dashboards.headers import SecurityHeaders
 from backend.dashboards.live import listening
 from backend.dashboards.routes import install as add_pages
 from backend.feeds.routes import router as feeds
+from backend.inbound.routes import FORMS as ANSWERS
+from backend.inbound.routes import router as inbound
 from backend.ingest.routes import router as ingest
 from backend.ingest.vitals_routes import router as vitals
 from backend.live import stop as stop_telling
@@ -27,7 +30,7 @@ from backend.people.routes import router as people
 from backend.reports.routes import router as adherence
 from backend.settings import settings
 
-ROUTERS = (health, people, ingest, vitals, feeds, messages, adherence)
+ROUTERS = (health, people, ingest, vitals, feeds, messages, inbound, adherence)
 
 
 def create_app() -> FastAPI:
@@ -47,7 +50,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(NotSignedIn, _to_sign_in)
     # The last one added sees a request first.
     app.add_middleware(
-        Limits, most=settings().body_limit, form_paths=frozenset({TWILIO_STATUS})
+        Limits, most=settings().body_limit, form_paths=ANSWERS | {TWILIO_STATUS}
     )
     app.add_middleware(ErrorPages)
     app.add_middleware(SecurityHeaders)
@@ -60,7 +63,8 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     # As many threads as connections: a thread never waits for one.
     current_default_thread_limiter().total_tokens = settings().threads
     async with listening(app):
-        yield
+        with watching():
+            yield
     stop_telling()
 
 

@@ -145,6 +145,8 @@ def care_no_more(
 def _well_spelled(contact: Contact) -> None:
     if contact.channel not in CHANNELS:
         raise Unprocessable(f"A channel is one of {', '.join(CHANNELS)}.")
+    if contact.channel == "push":
+        raise Unprocessable("A browser subscribes itself: on the patient's own page.")
     mail = contact.channel == "email"
     if not (MAIL if mail else E164).fullmatch(contact.address):
         want = "name@example.org" if mail else "+41790000000"

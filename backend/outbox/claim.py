@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import orjson
@@ -104,18 +104,18 @@ def next_due(*, now: datetime) -> datetime | None:
 
 
 def waiting(
-    session: Session, *, clock: DomainClock, real: datetime, longer_than: timedelta
+    session: Session, *, clock: DomainClock, real: datetime, longer: timedelta
 ) -> list[tuple[str, datetime]]:
     """Return the channels with messages that are due for so long, and since when.
 
-    Not counted is what waits on purpose. `longer_than` is real time.
+    Not counted is what waits on purpose. `longer` is real time.
     """
     now = clock.at(real)
-    before = now - longer_than * clock.speed
+    before = now - longer * clock.speed
     rows = session.connection().execute(
         text(WAITING), {"now": now, "real": real, "before": before}
     )
-    return list(rows.tuples())
+    return [(channel, due_at) for channel, due_at in rows.all()]
 
 
 def _due(
@@ -208,6 +208,7 @@ def _lease(
                 row.reference,
                 row.valid_until,
                 row.attempt + 1,
+                said.language or row.language,
             )
         )
         kinds.append(said.kind)

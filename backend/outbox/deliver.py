@@ -168,7 +168,9 @@ def _send(sender: Sender, row: Leased, *, started_at: datetime) -> Outcome:
     dies_in = row.valid_until - sender.domain(started_at)
     if dies_in <= timedelta(0):
         return _unsent(row, "expired", "released", started_at)
-    message = Message(row.message_id, row.address, row.body, row.reference, dies_in)
+    message = Message(
+        row.message_id, row.address, row.body, row.reference, dies_in, row.language
+    )
     try:
         receipt = sender.channel.send(message)
     except SendFailed as failed:

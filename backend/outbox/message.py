@@ -38,12 +38,16 @@ class Claimed(NamedTuple):
 
 
 class Worded(NamedTuple):
-    """What to send, where to, and what decided it."""
+    """What to send, where to, what decided it, and in which language it is.
+
+    Without one the language is that of the row.
+    """
 
     body: str
     kind: str
     address: str
     why: Mapping[str, object]
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Leased(NamedTuple):
     reference: str
     valid_until: datetime
     attempt: int
+    language: str
 
 
 class Outcome(NamedTuple):

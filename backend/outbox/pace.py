@@ -94,7 +94,7 @@ def too_soon(
     waiting: dict[UUID, datetime] = {}
     for it in bound:
         recipient = it.channel, it.address
-        at = _allowed(sent[recipient], PER_RECIPIENT[it.channel], now)
+        at = allowed(sent[recipient], PER_RECIPIENT[it.channel], now)
         if at > now and it.priority > URGENT:
             waiting[it.message_id] = at
         else:
@@ -126,7 +126,7 @@ def _recent(
     return sent
 
 
-def _allowed(
+def allowed(
     sent: Sequence[datetime], limits: Sequence[Limit], now: datetime
 ) -> datetime:
     """Return the first instant from `now` on at which one more keeps every limit.

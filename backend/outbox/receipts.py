@@ -9,9 +9,12 @@ from backend.database.sets import execute, fetch
 from backend.live import touch
 
 # Providers repeat themselves, mix up the order, and know more states than matter.
-ACCEPTED = frozenset({"accepted", "queued", "sending", "sent"})
-DELIVERED = frozenset({"delivered", "read"})
-FAILED = frozenset({"undelivered", "failed", "canceled"})
+# A call that was answered is delivered, whoever or whatever answered.
+ACCEPTED = frozenset({"accepted", "queued", "sending", "sent"}) | {
+    *("initiated", "ringing", "in-progress")
+}
+DELIVERED = frozenset({"delivered", "read", "completed"})
+FAILED = frozenset({"undelivered", "failed", "canceled", "busy", "no-answer"})
 
 
 def receive(
@@ -78,6 +81,7 @@ WHERE message_id = :message_id
   AND (provider_id IS NULL OR provider_id = :provider_id)
   AND (state IN ('leased', 'unknown')
        OR state = 'pending' AND attempt > 0
+       OR state = 'failed' AND code = 'unsure'
        OR state = 'sent' AND :state <> 'sent')
 RETURNING clinic_id, patient_id
 """

@@ -12,16 +12,18 @@ shows it in look-ups within its time-out + lease + grace; what falls outside is 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import RowMapping
+from sqlmodel import Session
 
 from backend.database import queue_transaction
 from backend.database.sets import execute, fetch
 from backend.live import touch
 from backend.outbox.message import GRACE, LEASE, PACE
+from notifications.codes import UNSURE
 from notifications.message import Channel, Message, Receipt, SendFailed
 
 log = logging.getLogger(__name__)
@@ -124,6 +126,11 @@ def report(
     return found
 
 
+def found_since(session: Session, first: date | None) -> Sequence[RowMapping]:
+    """Return what `report` has found since a day (UTC), with the columns `FOUND`."""
+    return fetch(session, KEPT, first=first)
+
+
 def _doubt(row: RowMapping, *, now: datetime) -> Doubt:
     return Doubt(
         row["message_id"],
@@ -155,6 +162,8 @@ def _decide(channels: Mapping[str, Channel], doubt: Doubt) -> dict[str, object] 
     except SendFailed as failed:
         log.warning("look-up failed", extra={"code": failed.code})
         return None
+    if receipts is None:  # at most once: nobody can tell, so that the next way is taken
+        return _next(doubt, "failed", code=UNSURE)
     if receipts:
         best = _best(receipts)
         return _next(doubt, best.status, code=best.code, provider_id=best.provider_id)
@@ -196,7 +205,7 @@ def _compare(
     except SendFailed as failed:
         log.warning("look-up failed", extra={"code": failed.code})
         return None
-    ids = tuple(receipt.provider_id for receipt in receipts)
+    ids = tuple(receipt.provider_id for receipt in receipts or ())
     if len(ids) > 1:
         return Discrepancy(row["message_id"], "doubled", ids)
     if ids and row["provider_id"] != ids[0]:
@@ -252,6 +261,18 @@ WHERE m.message_id IN (
     WHERE outcome IN ('unknown', 'lost') AND started_at >= :since)
   AND m.state NOT IN ('unknown', 'leased')
 ORDER BY m.message_id
+"""
+
+FOUND = ("found_at", "kind", "message_id", "channel", "state", "provider_id")
+
+KEPT = """
+SELECT r.received_at AS found_at, r.status AS kind, r.message_id, m.channel, m.state,
+       r.provider_id
+FROM receipt AS r JOIN outbox_message AS m USING (message_id)
+WHERE r.status IN ('doubled', 'unexpected')
+  AND (CAST(:first AS date) IS NULL
+       OR r.received_at >= CAST(:first AS date)::timestamp AT TIME ZONE 'UTC')
+ORDER BY r.received_at, r.message_id, r.provider_id
 """
 
 KEEP = """

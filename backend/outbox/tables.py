@@ -65,6 +65,11 @@ class OutboxMessage(Row, table=True):
             postgresql_where=sql("state IN ('leased', 'unknown')"),
         ),
         Index("ix_message_clinic", "clinic_id", "due_at"),
+        Index(
+            "ix_message_failed",
+            "settled_at",
+            postgresql_where=sql("state = 'failed'"),
+        ),
         {"postgresql_with": {"fillfactor": 70}},
     )
 

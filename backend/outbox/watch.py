@@ -20,6 +20,7 @@ from backend.outbox.tables import JobBeat
 EVERY = timedelta(seconds=20)
 SILENCE = timedelta(seconds=40)  # beyond twice the time between two beats
 LATE = timedelta(minutes=2)  # due and not even tried
+REPORTED_FOR = timedelta(days=1)  # what the nightly comparison found
 AGAIN = timedelta(hours=1)  # what goes on is told again
 UNTOLD = timedelta(seconds=30)  # whoever was to tell it did not
 
@@ -41,7 +42,13 @@ def troubles(
     found = {beat.name: said for beat in beats if (said := _wrong(beat, real))}
     if not any(beat.every_s is not None for beat in beats):
         found[NO_WORKER] = "No worker has ever run: start `python -m backend work`."
-    for channel, due_at in waiting(session, clock=clock, real=real, longer_than=LATE):
+    beyond = fetch(session, BEYOND, since=real - REPORTED_FOR)[0]["messages"]
+    if beyond:
+        found["reconciliation"] = (
+            f"Providers took {beyond} messages that our ledger has otherwise: see "
+            "`python -m backend report reconciliation`."
+        )
+    for channel, due_at in waiting(session, clock=clock, real=real, longer=LATE):
         found[f"messages by {channel}"] = (
             f"Messages by {channel} wait since {clock.real_at(due_at):%H:%M} UTC: what "
             "is due is more than its provider or rate lets through, or it hangs."
@@ -78,6 +85,11 @@ def _wrong(beat: JobBeat, real: datetime) -> str | None:
 def _untold(real: datetime) -> dict[str, datetime]:
     return {"untold": real - UNTOLD}
 
+
+BEYOND = """
+SELECT count(DISTINCT message_id) AS messages FROM receipt
+WHERE status IN ('doubled', 'unexpected') AND received_at > :since
+"""
 
 BEGUN = """
 INSERT INTO operator_notice AS known (topic, wrong, since, claimed_at)

@@ -27,13 +27,16 @@ from backend.people.tables import (
 )
 from backend.people.zones import checked
 
-CHANNELS = ("sms", "voice", "email")
+CHANNELS = ("sms", "voice", "email", "push")
 FIRST_WORDING = "consent-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Where a patient can be reached: channel `sms`, `voice` or `email`."""
+    """Where a patient can be reached: channel `sms`, `voice`, `email` or `push`.
+
+    An address of `push` is a browser's subscription, as its JSON.
+    """
 
     channel: str
     address: str

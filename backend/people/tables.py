@@ -84,7 +84,7 @@ class PatientLanguage(Row, table=True):
 
 
 class ContactPoint(Row, table=True):
-    """Where a patient can be reached: channel `sms`, `voice` or `email`, best first."""
+    """Where a patient can be reached: `sms`, `voice`, `email`, `push`; best first."""
 
     patient_id: UUID = Field(primary_key=True)
     contact_id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -102,6 +102,7 @@ class ContactPoint(Row, table=True):
             "channel",
             postgresql_include=["address", "rank", "since", "until"],
         ),
+        Index("ix_contact_point_address", "address"),
     )
 
 

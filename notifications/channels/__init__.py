@@ -14,12 +14,14 @@ FALLBACK = "log"
 
 
 def open_channels(settings: ChannelSettings) -> dict[str, Channel]:
-    """Return every channel by name; what is not set up writes to the log instead."""
-    opened = {
-        name: kind.from_settings(settings) or CHANNELS[FALLBACK].from_settings(settings)
-        for name, kind in CHANNELS.items()
-    }
-    return {name: channel for name, channel in opened.items() if channel is not None}
+    """Return the channels that are set up, by name, and the log.
+
+    Where none is, all write to the log instead. Where one is, a message by another is
+    refused, so that the next way to the person is taken: it must not pretend.
+    """
+    opened = {name: kind.from_settings(settings) for name, kind in CHANNELS.items()}
+    set_up = {name: channel for name, channel in opened.items() if channel is not None}
+    return set_up if set_up.keys() > {FALLBACK} else log_only(settings)
 
 
 def log_only(settings: ChannelSettings) -> dict[str, Channel]:

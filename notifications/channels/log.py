@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class LogChannel:
-    per_second = None
+    per_second: float | None = None
 
     @classmethod
     def from_settings(cls, settings: ChannelSettings) -> Self:  # noqa: ARG003

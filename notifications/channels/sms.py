@@ -6,28 +6,18 @@ its id in the address of the status callback: by these it is found again.
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, Self
 
-from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 
-from notifications.message import ChannelSettings, Message, Receipt, SendFailed
-from notifications.single_shot import MaybeSent, NotSent, SingleShot
+from notifications.message import ChannelSettings, Message, Receipt
+from notifications.twilio_client import ERRORS, failure, open_client, status_address
 
-TIMEOUT = timedelta(seconds=10)
 SHORT_CODE = re.compile(r"\d{4,6}")
 TOLL_FREE = re.compile(r"\+18(00|33|44|55|66|77|88)\d{7}")
 SHORTEST, LONGEST = 1, 36_000  # seconds a message may wait at Twilio
 NEWEST = 200  # messages to one number that a look-up reads
-CALLBACK = "/v1/twilio/status"
-
-# Refusals that say nothing about the message: credentials, suspension, rate.
-NOT_NOW = frozenset({401, 403, 429})
-# Answers that leave open whether the message was taken.
-OPEN = frozenset({408, 409, 425})
-RATE_LIMITED = 20429
 
 STATUS = {
     "delivered": "delivered",
@@ -35,18 +25,6 @@ STATUS = {
     "undelivered": "failed",
     "failed": "failed",
     "canceled": "failed",
-}
-
-# What codes mean for whoever decides what happens next.
-MEANING = {
-    "21211": "bad address",
-    "21614": "bad address",
-    "30005": "bad address",
-    "30006": "bad address",
-    "21610": "opted out",
-    "30003": "unreachable for now",
-    "30007": "filtered: stop and tell the operator",
-    "20429": "rate limited",
 }
 
 
@@ -58,7 +36,7 @@ class SmsChannel:
         client: Client,
         sender: str,
         *,
-        callback: str | None = None,
+        public: str | None = None,
         per_second: float | None = None,
     ) -> None:
         self.per_second = per_second
@@ -68,22 +46,15 @@ class SmsChannel:
             if sender.startswith("MG")
             else {"from_": sender}
         )
-        self._callback = callback
+        self._public = public
 
     @classmethod
     def from_settings(cls, settings: ChannelSettings) -> Self | None:
-        token, sender = settings.twilio_token, settings.twilio_sender
-        if not (settings.twilio_account and token and sender):
+        client, sender = open_client(settings), settings.twilio_sender
+        if client is None or not sender:
             return None
-        client = Client(
-            settings.twilio_account,
-            token.get_secret_value(),
-            http_client=SingleShot(timeout=TIMEOUT),
-        )
-        public = settings.public_url
-        callback = public.rstrip("/") + CALLBACK if public else None
         rate = settings.twilio_texts_per_second or usual_rate(sender)
-        return cls(client, sender, callback=callback, per_second=rate)
+        return cls(client, sender, public=settings.public_url, per_second=rate)
 
     def send(self, message: Message) -> Receipt:
         """Hand one message to Twilio. Accepted is not delivered: see the callback."""
@@ -92,15 +63,13 @@ class SmsChannel:
             **self._from,
             "validity_period": min(max(seconds, SHORTEST), LONGEST),
         }
-        if self._callback:
-            options["status_callback"] = (
-                f"{self._callback}?message={message.message_id}"
-            )
+        if self._public:
+            options["status_callback"] = status_address(self._public, message)
         try:
             sent = self._client.messages.create(
                 to=message.to, body=message.body, **options
             )
-        except (TwilioException, NotSent, MaybeSent) as error:
+        except ERRORS as error:
             raise failure(error) from error
         return _receipt(sent)
 
@@ -111,7 +80,7 @@ class SmsChannel:
         """
         try:
             found = self._client.messages.list(to=message.to, limit=NEWEST)
-        except (TwilioException, NotSent, MaybeSent) as error:
+        except ERRORS as error:
             raise failure(error) from error
         return [
             _receipt(sent) for sent in found if message.reference in (sent.body or "")
@@ -129,26 +98,6 @@ def usual_rate(sender: str) -> float | None:
     if SHORT_CODE.fullmatch(sender):
         return 100.0
     return 3.0 if TOLL_FREE.match(sender) else 1.0
-
-
-def failure(error: Exception) -> SendFailed:
-    """Return what an error of the client says about the message."""
-    match error:
-        case TwilioRestException():
-            code = str(error.code or error.status)
-            return SendFailed(code, retry=_may_retry(int(error.status), error.code))
-        case NotSent():
-            return SendFailed("unreachable", retry=True)
-        case _:  # MaybeSent, and an answer the client could not read
-            return SendFailed("no answer", retry=None)
-
-
-def _may_retry(status: int, code: int | None) -> bool | None:
-    if status in NOT_NOW or code == RATE_LIMITED:
-        return True
-    if status >= 500 or status < 400 or status in OPEN:
-        return None
-    return False
 
 
 def _receipt(sent: MessageInstance) -> Receipt:

@@ -37,7 +37,7 @@ FINISH = "UPDATE outbox_message SET state = 'sent' WHERE message_id = ANY(%s)"
 class Yes:
     """A provider that accepts at once."""
 
-    per_second = None
+    per_second: float | None = None
 
     def __init__(self) -> None:
         self.sent = 0

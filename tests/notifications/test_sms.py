@@ -6,8 +6,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 from twilio.rest import Client
 
+from backend.settings import Settings
 from notifications.channels import CHANNELS, open_channels
 from notifications.channels.log import LogChannel
 from notifications.channels.sms import SmsChannel
@@ -33,7 +35,7 @@ def channel_at(
 ) -> Generator[SmsChannel]:
     with closing(SingleShot(timeout=timeout, at=address)) as http:
         client = Client(ACCOUNT, TOKEN, http_client=http)
-        yield SmsChannel(client, SENDER, callback="https://clinic.example/v1/cb")
+        yield SmsChannel(client, SENDER, public="https://clinic.example/")
 
 
 def refused(channel: SmsChannel) -> SendFailed:
@@ -64,7 +66,7 @@ def test_sends_with_validity_and_its_id_in_the_callback(
         "From": SENDER,
         "Body": "Hello. Ref AB12CD",
         "ValidityPeriod": "7200",
-        "StatusCallback": f"https://clinic.example/v1/cb?message={UUID(int=7)}",
+        "StatusCallback": f"https://clinic.example/v1/twilio/status?message={UUID(int=7)}",
     }
 
 
@@ -129,29 +131,30 @@ def test_where_nobody_listens_nothing_was_sent() -> None:
     assert failed.retry is True
 
 
-class Secret:
-    def get_secret_value(self) -> str:
-        return TOKEN
-
-
-class Configured:
-    public_url: str | None = "https://clinic.example/"
-    twilio_account: str | None = ACCOUNT
-    twilio_token: Secret | None = Secret()
-    twilio_sender: str | None = SENDER
-
-
-class Bare(Configured):
-    twilio_token: Secret | None = None
+CONFIGURED = Settings(
+    public_url="https://clinic.example/",
+    twilio_account=ACCOUNT,
+    twilio_token=SecretStr(TOKEN),
+    twilio_sender=SENDER,
+)
 
 
 def test_every_module_of_the_folder_is_a_channel() -> None:
-    assert {"log", "sms"} <= CHANNELS.keys()
+    assert {"email", "log", "push", "sms", "voice", "webhook"} == CHANNELS.keys()
 
 
-def test_without_credentials_texts_go_to_the_log() -> None:
-    assert isinstance(open_channels(Bare())["sms"], LogChannel)
-    assert isinstance(open_channels(Configured())["sms"], SmsChannel)
+def test_where_nothing_is_set_up_all_goes_to_the_log() -> None:
+    opened = open_channels(Settings())
+
+    assert opened.keys() == CHANNELS.keys()
+    assert {type(channel) for channel in opened.values()} == {LogChannel}
+
+
+def test_what_is_not_set_up_beside_what_is_does_not_pretend_to_send() -> None:
+    opened = open_channels(CONFIGURED)
+
+    assert opened.keys() == {"log", "sms", "voice"}
+    assert isinstance(opened["sms"], SmsChannel)
 
 
 def test_the_log_names_neither_address_nor_words(

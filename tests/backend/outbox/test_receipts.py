@@ -1,6 +1,3 @@
-import base64
-import hashlib
-import hmac
 from collections.abc import Generator
 from uuid import uuid4
 
@@ -19,18 +16,12 @@ from backend.settings import settings
 from notifications.message import SendFailed
 from tests.backend.outbox.phone import Clock, Phone, a_draft, plain
 from tests.builders import NOW
+from tests.notifications.twilio_signature import signature
 from tests.serving import serving
 
 pytestmark = pytest.mark.usefixtures("db")
 
 PUBLIC, TOKEN = "https://clinic.example", "12345"
-
-
-def signature(address: str, form: dict[str, str], token: str = TOKEN) -> str:
-    """Twilio's rule, written from its description: HMAC-SHA1 over address and form."""
-    text = address + "".join(name + form[name] for name in sorted(form))
-    digest = hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()
-    return base64.b64encode(digest).decode()
 
 
 @pytest.fixture
