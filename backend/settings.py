@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     twilio_account: str | None = None
     twilio_token: SecretStr | None = None  # unset: messages go to the log
     twilio_sender: str | None = None  # a number in E.164 or a messaging service
+    # unset: what Twilio takes from a number of the sender's kind
+    twilio_texts_per_second: float | None = Field(default=None, gt=0, le=10_000)
     twilio_caller: str | None = None  # a number in E.164 that calls, unset: the sender
     smtp_host: str | None = None  # unset: no mail
     smtp_port: int = Field(default=587, ge=1, le=65535)
@@ -71,6 +73,8 @@ class Settings(BaseSettings):
     push_key: SecretStr | None = None  # VAPID, as `python -m backend push-key` prints
     push_contact: str | None = None  # mailto: or https:, for those who run push servers
     webhook_url: str | None = None  # where operators are told what goes wrong
+    operator_mail: str | None = None  # and the mailbox
+    heartbeat_url: str | None = None  # called while a worker ticks, by any such service
     webhook_secret: SecretStr | None = None  # whsec_ and base64, Standard Webhooks
 
     # A demo may let domain time run faster and prints its sign-ins

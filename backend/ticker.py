@@ -9,13 +9,14 @@ import gc
 import logging
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from threading import Event
 from typing import Protocol
 from uuid import UUID
 
+import httpx
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,11 +36,14 @@ from backend.ingest.screen import screen_due, screen_silent, wake_alerts
 from backend.ingest.word import word
 from backend.ingest.worklist import Worklist
 from backend.log import configure
-from backend.outbox.beat import begin, end
-from backend.outbox.claim import next_due
+from backend.outbox.beat import beats, begin, end
+from backend.outbox.claim import due_channels, next_due
 from backend.outbox.deliver import deliver
+from backend.outbox.lanes import Lanes
 from backend.outbox.message import Claimed, Verdict
+from backend.outbox.pace import forget as forget_sends
 from backend.outbox.reconcile import reconcile, report
+from backend.outbox.watch import troubles
 from backend.people.sweep import sweep
 from backend.reminders.adapt import adapt
 from backend.reminders.ladder import WORKLIST
@@ -54,21 +58,28 @@ log = logging.getLogger(__name__)
 # more often runs in each, and says so once in a while.
 SHARED = timedelta(minutes=1)
 SIGN_OF_LIFE = timedelta(seconds=10)
+HEARTBEAT_TIMEOUT = 10.0  # seconds
+HEARTBEAT_EVERY = timedelta(seconds=30)
 EXTEND_EVERY = timedelta(seconds=30)  # a demo's day may last minutes
 BATTERIES_EVERY = timedelta(hours=6)
 COMPACT_EVERY = timedelta(minutes=5)
 PARTITIONS_AHEAD = timedelta(days=62)
+AT_ONCE = timedelta(milliseconds=20)  # between two looks for channels that are due
 M_ARENA_MAX = -8  # of malloc.h
 MOST_ROUNDS = 10_000  # a job that is never done must not starve a tick
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A function that does one batch of what is due; `every` is real time."""
+    """A function that does one batch of what is due; `every` is real time.
+
+    A `steady` job begins that often for as long as a worker lives.
+    """
 
     name: str
     every: timedelta
     run: Callable[[datetime], int]
+    steady: bool = True
 
 
 class Scheduler(Protocol):
@@ -89,7 +100,7 @@ class Scheduler(Protocol):
 
 
 def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
-    """Return every job; the first is the one that must not wait for a tick."""
+    """Return every job; `work` has the first one's channels send side by side."""
     return (
         Job("deliver", settings().deliver_every, partial(_deliver, stopping)),
         Job("fail over", settings().deliver_every, _fail_over),
@@ -106,6 +117,7 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
         Job("forget keys", timedelta(days=1), forget_keys),
         Job("forget strangers", timedelta(days=1), _forget_strangers),
         Job("sweep", timedelta(hours=1), _sweep),
+        Job("sign of life", HEARTBEAT_EVERY, _sign_of_life),
         Job("partitions", timedelta(hours=1), _partitions),
         Job("report", timedelta(days=1), _report),
     )
@@ -153,7 +165,9 @@ def work() -> None:
     stop = Event()
     for ending in signal.SIGTERM, signal.SIGINT:
         signal.signal(ending, lambda _number, _frame: stop.set())
-    first, *others = jobs(stop.is_set)
+    delivery, *others = jobs(stop.is_set)
+    lanes = Lanes(partial(_send_by, stop.is_set))
+    delivery = replace(delivery, run=partial(_start, lanes))
     scheduler = _scheduler(threads=len(others))
     _schedule(scheduler, others, stop.is_set)
     scheduler.start()
@@ -163,9 +177,10 @@ def work() -> None:
     log.info("working", extra={"jobs": len(others) + 1})
     try:
         while not stop.is_set():
-            run(first, stop.is_set)
-            stop.wait(_until_next_due(first.every))
+            run(delivery, stop.is_set)
+            stop.wait(_until_next_due(delivery.every))
     finally:
+        lanes.close()
         scheduler.shutdown(wait=True)
     log.info("stopped")
 
@@ -202,7 +217,7 @@ def _drained(job: Job, stopping: Callable[[], bool]) -> tuple[int, str | None]:
 def _begin(job: Job) -> bool:
     every = job.every if job.every >= SHARED else SIGN_OF_LIFE
     with transaction() as session:
-        return begin(session, job.name, every=every, real=real_now())
+        return begin(session, job.name, every=every, real=real_now(), steady=job.steady)
 
 
 def _end(job: Job, done: int, error: str | None) -> None:
@@ -222,7 +237,7 @@ def _until_next_due(longest: timedelta) -> float:
         return longest.total_seconds()
     if due_at is None:
         return longest.total_seconds()
-    return min(max(clock.real_at(due_at) - real, timedelta(0)), longest).total_seconds()
+    return min(max(clock.real_at(due_at) - real, AT_ONCE), longest).total_seconds()
 
 
 def _schedule(
@@ -256,8 +271,26 @@ def _forget_strangers(_now: datetime) -> int:
     return forget(real_now())
 
 
-def _sweep(_now: datetime) -> int:
-    return sweep(real_now())
+def _sign_of_life(_now: datetime) -> int:
+    """Call the operator's dead man's switch, unless something does not tick."""
+    url = settings().heartbeat_url
+    if url is None:
+        return 0
+    with transaction() as session:
+        wrong = troubles(session, beats(session), clock=domain_clock(), real=real_now())
+    if wrong:
+        return 0
+    try:
+        httpx.get(url, timeout=HEARTBEAT_TIMEOUT).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        log.warning("no sign of life given", extra={"error": type(error).__name__})
+    return 0
+
+
+def _sweep(now: datetime) -> int:
+    with transaction() as session:
+        forgotten = forget_sends(session, now=now)
+    return sweep(real_now()) + forgotten
 
 
 def _partitions(now: datetime) -> int:
@@ -267,7 +300,32 @@ def _partitions(now: datetime) -> int:
 
 
 def _deliver(stopping: Callable[[], bool], now: datetime) -> int:
-    return deliver(channels(), now=now, real=real_now, word=_word, stopping=stopping)
+    """Send what is due, one channel after the other."""
+    names = due_channels(now=now, real=real_now())
+    return sum(_send(name, stopping, now) for name in names)
+
+
+def _start(lanes: Lanes, now: datetime) -> int:
+    """Have every channel that is due begin to send; what it sent is its own job's."""
+    lanes.start(due_channels(now=now, real=real_now()))
+    return 0
+
+
+def _send_by(stopping: Callable[[], bool], name: str) -> None:
+    send = partial(_send, name, stopping)
+    job = Job(f"deliver {name}", settings().deliver_every, send, steady=False)
+    run(job, stopping)
+
+
+def _send(name: str, stopping: Callable[[], bool], now: datetime) -> int:
+    return deliver(
+        {name: channels().get(name)},
+        now=now,
+        real=real_now,
+        word=_word,
+        speed=domain_clock().speed,
+        stopping=stopping,
+    )
 
 
 def _word(

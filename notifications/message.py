@@ -66,6 +66,8 @@ class ChannelSettings(Protocol):
     @property
     def twilio_sender(self) -> str | None: ...
     @property
+    def twilio_texts_per_second(self) -> float | None: ...
+    @property
     def twilio_caller(self) -> str | None: ...
     @property
     def smtp_host(self) -> str | None: ...
@@ -88,6 +90,11 @@ class ChannelSettings(Protocol):
 
 
 class Channel(Protocol):
+    @property
+    def per_second(self) -> float | None:
+        """How many messages its sender may hand over a second; None: any number."""
+        ...
+
     @classmethod
     def from_settings(cls, settings: ChannelSettings) -> Self | None:
         """Return the channel, None when the operator has not set it up."""

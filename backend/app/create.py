@@ -12,6 +12,7 @@ from backend import errors
 from backend.app.health import router as health
 from backend.app.limits import Limits, answer
 from backend.app.log import AccessLog
+from backend.app.watch import watching
 from backend.dashboards.errors import ErrorPages
 from backend.dashboards.headers import SecurityHeaders
 from backend.dashboards.live import listening
@@ -63,7 +64,8 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     # As many threads as connections: a thread never waits for one.
     current_default_thread_limiter().total_tokens = settings().threads
     async with listening(app):
-        yield
+        with watching():
+            yield
     stop_telling()
 
 

@@ -12,7 +12,7 @@ from backend.log import REQUEST_ID
 
 log = logging.getLogger("doseloop.access")
 FOREIGN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
-QUIET = frozenset({"/healthz", "/readyz"})
+QUIET = frozenset({"/healthz", "/healthz/worker", "/readyz"})
 
 
 class AccessLog:

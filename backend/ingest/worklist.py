@@ -29,6 +29,8 @@ class Worklist:
     So that a rung for the clinic has the same life as any other in the outbox.
     """
 
+    per_second: float | None = None
+
     def __init__(self, now: Callable[[], datetime] = domain_now) -> None:
         self._now = now
 

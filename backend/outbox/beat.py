@@ -8,9 +8,24 @@ from backend.database.sets import execute
 from backend.outbox.tables import JobBeat
 
 
-def begin(session: Session, name: str, *, every: timedelta, real: datetime) -> bool:
-    """Return whether this process may start the job: nobody did in the last `every`."""
-    return bool(execute(session, BEGIN, name=name, real=real, before=real - every))
+def begin(
+    session: Session,
+    name: str,
+    *,
+    every: timedelta,
+    real: datetime,
+    steady: bool = True,
+) -> bool:
+    """Return whether this process may start the job: nobody did in the last `every`.
+
+    A `steady` job is missed when it does not begin again: see `watch`.
+    """
+    seconds = every.total_seconds() if steady else None
+    return bool(
+        execute(
+            session, BEGIN, name=name, real=real, before=real - every, every_s=seconds
+        )
+    )
 
 
 def end(
@@ -26,8 +41,10 @@ def beats(session: Session) -> list[JobBeat]:
 
 
 BEGIN = """
-INSERT INTO job_beat AS known (name, began_at, done) VALUES (:name, :real, 0)
-ON CONFLICT (name) DO UPDATE SET began_at = excluded.began_at
+INSERT INTO job_beat AS known (name, began_at, done, every_s)
+VALUES (:name, :real, 0, :every_s)
+ON CONFLICT (name) DO UPDATE
+SET began_at = excluded.began_at, every_s = excluded.every_s
 WHERE known.began_at <= :before
 """
 

@@ -1,15 +1,16 @@
 """Messages that are due, claimed and worded in one short transaction."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import orjson
 from sqlalchemy import text
 from sqlmodel import Session
 
+from backend.clock import DomainClock
 from backend.database import queue_transaction
 from backend.live import Marks
 from backend.outbox.arrays import array
@@ -22,9 +23,22 @@ from backend.outbox.message import (
     Word,
     Worded,
 )
+from backend.outbox.pace import Going, room, spend, too_soon
 
 NO_WORDS = Dropped("cancelled", {"cancelled": "no words"})
 TOO_LATE = Dropped("expired", {"expired": "its time was over"})
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The messages of one channel, which may send `per_second` of them; None: any.
+
+    `speed` is that of domain time.
+    """
+
+    channel: str
+    per_second: float | None = None
+    speed: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +54,24 @@ class Batch:
 
 
 def claim(
-    session: Session, *, now: datetime, real: datetime, word: Word, limit: int
+    session: Session,
+    queue: Queue,
+    *,
+    now: datetime,
+    real: datetime,
+    word: Word,
+    limit: int,
 ) -> Batch:
     """Return up to `limit` messages that are due, leased to the caller and worded.
 
+    The most urgent come first, and no more than the channel's rate leaves room for.
     `word` decides in the same transaction, for all of them at once, what each says,
-    or that it is not to be sent. No other worker sees them until the lease ends.
+    or that it is not to be sent. What its recipient could not bear now waits. No other
+    worker sees them until the lease ends.
     """
-    found = _due(session, now=now, real=real, limit=limit)
+    left = room(session, queue.channel, queue.per_second, real=real)
+    limit = limit if left is None else min(limit, left)
+    found = _due(session, queue.channel, now=now, real=real, limit=limit)
     alive = [row for row in found if row.valid_until > now]
     said = word(session, alive, now)
     verdicts: dict[UUID, Verdict] = {
@@ -57,8 +81,20 @@ def claim(
         for row in found
     }
     _put_aside(session, verdicts, now=now)
-    leased = _lease(session, found, verdicts, real=real)
+    waiting = _hold(session, found, verdicts, speed=queue.speed, now=now, real=real)
+    leased = _lease(session, found, verdicts, waiting, real=real)
+    if queue.per_second is not None and leased:
+        spend(session, queue.channel, queue.per_second, len(leased), real=real)
     return Batch(len(found), leased, _whose(found))
+
+
+def due_channels(*, now: datetime, real: datetime) -> list[str]:
+    """Return the channels that have messages to send now."""
+    with queue_transaction() as session:
+        rows = session.connection().execute(
+            text(DUE_CHANNELS), {"now": now, "real": real}
+        )
+        return list(rows.scalars())
 
 
 def next_due(*, now: datetime) -> datetime | None:
@@ -67,11 +103,28 @@ def next_due(*, now: datetime) -> datetime | None:
         return session.connection().execute(text(NEXT_DUE), {"now": now}).scalar()
 
 
+def waiting(
+    session: Session, *, clock: DomainClock, real: datetime, longer: timedelta
+) -> list[tuple[str, datetime]]:
+    """Return the channels with messages that are due for so long, and since when.
+
+    Not counted is what waits on purpose. `longer` is real time.
+    """
+    now = clock.at(real)
+    before = now - longer * clock.speed
+    rows = session.connection().execute(
+        text(WAITING), {"now": now, "real": real, "before": before}
+    )
+    return [(channel, due_at) for channel, due_at in rows.all()]
+
+
 def _due(
-    session: Session, *, now: datetime, real: datetime, limit: int
+    session: Session, channel: str, *, now: datetime, real: datetime, limit: int
 ) -> list[Claimed]:
+    if not limit:
+        return []
     rows = session.connection().exec_driver_sql(
-        DUE, {"now": now, "real": real, "limit": limit}
+        DUE, {"channel": channel, "now": now, "real": real, "limit": limit}
     )
     return [Claimed._make(row) for row in rows.all()]
 
@@ -101,10 +154,40 @@ def _put_aside(
     )
 
 
+def _hold(
+    session: Session,
+    found: Sequence[Claimed],
+    verdicts: Mapping[UUID, Verdict],
+    *,
+    speed: float,
+    now: datetime,
+    real: datetime,
+) -> Collection[UUID]:
+    """Have those wait whose recipient got enough for now, and return which."""
+    going = [
+        Going(row.message_id, row.channel, said.address, row.priority)
+        for row in found
+        if isinstance(said := verdicts[row.message_id], Worded)
+    ]
+    waiting = too_soon(session, going, now=now)
+    if waiting:
+        session.connection().exec_driver_sql(
+            HOLD,
+            {
+                "ids": array(waiting),
+                "untils": array(
+                    real + (until - now) / speed for until in waiting.values()
+                ),
+            },
+        )
+    return waiting.keys()
+
+
 def _lease(
     session: Session,
     found: Sequence[Claimed],
     verdicts: Mapping[UUID, Verdict],
+    waiting: Collection[UUID],
     *,
     real: datetime,
 ) -> list[Leased]:
@@ -113,7 +196,7 @@ def _lease(
     whys: list[Mapping[str, object]] = []
     for row in found:
         said = verdicts[row.message_id]
-        if not isinstance(said, Worded):
+        if not isinstance(said, Worded) or row.message_id in waiting:
             continue
         leased.append(
             Leased(
@@ -145,16 +228,22 @@ def _lease(
     return leased
 
 
-# `lease_until` of a pending message is when a provider that was busy may be asked anew.
+# `lease_until` of a pending message is when a provider that was busy may be asked anew,
+# or its recipient be written to again. The queue of a priority is read only when those
+# before it are empty: the outer loop is over nine rows, and a limit asks for no more
+# than it needs, so no other rows are locked.
 DUE = """
-SELECT message_id, patient_id, clinic_id, kind, channel, address, language, params,
-       due_at, valid_until, attempt, reference
-FROM outbox_message
-WHERE state = 'pending' AND due_at <= %(now)s
-  AND (lease_until IS NULL OR lease_until <= %(real)s)
-ORDER BY due_at, message_id
+SELECT due.* FROM generate_series(1, 9) AS urgency(priority), LATERAL (
+    SELECT message_id, patient_id, clinic_id, kind, channel, address, language, params,
+           due_at, valid_until, attempt, reference, priority
+    FROM outbox_message AS m
+    WHERE m.state = 'pending' AND m.channel = %(channel)s
+      AND m.priority = urgency.priority AND m.due_at <= %(now)s
+      AND (m.lease_until IS NULL OR m.lease_until <= %(real)s)
+    ORDER BY m.due_at, m.message_id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED) AS due
 LIMIT %(limit)s
-FOR UPDATE SKIP LOCKED
 """
 
 LEASE_THEM = """
@@ -180,7 +269,57 @@ FROM ROWS FROM (
 WHERE m.message_id = gone.message_id
 """
 
-NEXT_DUE = """
-SELECT due_at FROM outbox_message
-WHERE state = 'pending' AND due_at > :now ORDER BY due_at LIMIT 1
+HOLD = """
+UPDATE outbox_message AS m SET lease_until = waiting.until
+FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[]) AS waiting(message_id, until)
+WHERE m.message_id = waiting.message_id
 """
+
+# Channels are few and messages many: from one channel the index is entered anew at the
+# next.
+CHANNELS = """
+WITH RECURSIVE queued(channel) AS (
+    (SELECT channel FROM outbox_message WHERE state = 'pending'
+     ORDER BY channel LIMIT 1)
+    UNION ALL
+    SELECT (SELECT m.channel FROM outbox_message AS m
+            WHERE m.state = 'pending' AND m.channel > queued.channel
+            ORDER BY m.channel LIMIT 1)
+    FROM queued WHERE queued.channel IS NOT NULL)
+"""
+
+DUE_CHANNELS = f"""
+{CHANNELS}
+SELECT channel FROM queued
+WHERE channel IS NOT NULL AND EXISTS (
+    SELECT FROM generate_series(1, 9) AS urgency(priority), LATERAL (
+        SELECT FROM outbox_message AS m
+        WHERE m.state = 'pending' AND m.channel = queued.channel
+          AND m.priority = urgency.priority AND m.due_at <= :now
+          AND (m.lease_until IS NULL OR m.lease_until <= :real)
+        LIMIT 1) AS due)
+ORDER BY channel
+"""  # noqa: S608
+
+WAITING = f"""
+{CHANNELS}
+SELECT channel, min(late.due_at)
+FROM queued, generate_series(1, 9) AS urgency(priority), LATERAL (
+    SELECT m.due_at FROM outbox_message AS m
+    WHERE m.state = 'pending' AND m.channel = queued.channel
+      AND m.priority = urgency.priority AND m.due_at <= :before
+      AND m.valid_until > :now
+      AND (m.lease_until IS NULL OR m.lease_until <= :real)
+    ORDER BY m.due_at LIMIT 1) AS late
+GROUP BY channel ORDER BY channel
+"""  # noqa: S608
+
+NEXT_DUE = f"""
+{CHANNELS}
+SELECT min(coming.due_at)
+FROM queued, generate_series(1, 9) AS urgency(priority), LATERAL (
+    SELECT m.due_at FROM outbox_message AS m
+    WHERE m.state = 'pending' AND m.channel = queued.channel
+      AND m.priority = urgency.priority AND m.due_at > :now
+    ORDER BY m.due_at LIMIT 1) AS coming
+"""  # noqa: S608

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from backend.live import Marks, mark
-from backend.outbox.claim import Batch, claim
+from backend.outbox.claim import Batch, Queue, claim
 from backend.outbox.message import GRACE, PACE, Leased, Outcome, Word
 from backend.outbox.settle import giving_way, renew, settle, write
 from notifications.message import Channel, Message, Receipt, SendFailed
@@ -27,36 +27,58 @@ LONGEST_PAUSE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What sending needs: channels by name, the time, and when to stop."""
+    """What sending by one channel needs; the channel may not exist any more."""
 
-    channels: Mapping[str, Channel]
+    queue: Queue
+    channel: Channel | None
     now: datetime
+    began: datetime
     real: Callable[[], datetime]
     word: Word
     stopping: Callable[[], bool]
 
+    def domain(self, real: datetime) -> datetime:
+        """Return the domain time at an instant of real time."""
+        return self.now + (real - self.began) * self.queue.speed
+
 
 def deliver(
-    channels: Mapping[str, Channel],
+    channels: Mapping[str, Channel | None],
     *,
     now: datetime,
     real: Callable[[], datetime],
     word: Word,
     batch: int = FEWEST,
+    speed: float = 1.0,
     stopping: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Send what is due for about a second; return how many rows were claimed.
+    """Send what is due by these channels; return how many rows were claimed.
+
+    One channel after the other, each for about a second. What goes by a channel that
+    is None fails. `speed` is that of domain time.
+    """
+    began = real()
+    found = 0
+    for name, channel in channels.items():
+        rate = None if channel is None else channel.per_second
+        queue = Queue(name, rate, speed)
+        sender = Sender(queue, channel, now, began, real, word, stopping)
+        found += _deliver(sender, batch)
+    return found
+
+
+def _deliver(sender: Sender, batch: int) -> int:
+    """Send what is due by one channel for about a second.
 
     The first claim takes `batch` messages, the next ones as many as a second allows.
     The outcomes of one batch are written in the transaction that claims the next. A
     crash between a send and its outcome leaves the row leased; `reconcile` finds it
     when the lease ends, asks the provider, and only then may send again.
     """
-    sender = Sender(channels, now, real, word, stopping)
-    began, found, size = real(), 0, batch
+    began, found, size = sender.real(), 0, batch
     outcomes: list[Outcome] = []
     whose: Marks = {}
-    while not stopping() and abs(real() - began) <= PACE:
+    while not sender.stopping() and abs(sender.real() - began) <= PACE:
         turn_began = time.monotonic()
         claimed = _turn(sender, outcomes, size)
         mark(whose)  # their outcomes are written now
@@ -65,7 +87,7 @@ def deliver(
         if claimed.found < size:
             break
         size = _a_second_worth(claimed.found, time.monotonic() - turn_began)
-    settle(outcomes, now=now)
+    settle(outcomes, now=sender.now)
     mark(whose)
     return found
 
@@ -76,8 +98,14 @@ def _turn(sender: Sender, outcomes: Sequence[Outcome], size: int) -> Batch:
     def both(session: Session) -> Batch:
         if outcomes:
             write(session, outcomes, now=sender.now)
+        real = sender.real()
         return claim(
-            session, now=sender.now, real=sender.real(), word=sender.word, limit=size
+            session,
+            sender.queue,
+            now=sender.domain(real),
+            real=real,
+            word=sender.word,
+            limit=size,
         )
 
     return giving_way(both)
@@ -135,19 +163,16 @@ def _still_wanted(
 
 
 def _send(sender: Sender, row: Leased, *, started_at: datetime) -> Outcome:
-    channel = sender.channels.get(row.channel)
-    if channel is None:
+    if sender.channel is None:
         return _unsent(row, "failed", "failed", started_at, code="no channel")
+    dies_in = row.valid_until - sender.domain(started_at)
+    if dies_in <= timedelta(0):
+        return _unsent(row, "expired", "released", started_at)
     message = Message(
-        row.message_id,
-        row.address,
-        row.body,
-        row.reference,
-        row.valid_until - sender.now,
-        row.language,
+        row.message_id, row.address, row.body, row.reference, dies_in, row.language
     )
     try:
-        receipt = channel.send(message)
+        receipt = sender.channel.send(message)
     except SendFailed as failed:
         return _failure(row, failed, started_at, sender.real())
     except Exception:

@@ -34,6 +34,7 @@ class Claimed(NamedTuple):
     valid_until: datetime
     attempt: int
     reference: str
+    priority: int
 
 
 class Worded(NamedTuple):

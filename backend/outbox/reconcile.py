@@ -12,11 +12,12 @@ shows it in look-ups within its time-out + lease + grace; what falls outside is 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import RowMapping
+from sqlmodel import Session
 
 from backend.database import queue_transaction
 from backend.database.sets import execute, fetch
@@ -123,6 +124,11 @@ def report(
         with queue_transaction() as session:
             execute(session, KEEP, items, real=real)
     return found
+
+
+def found_since(session: Session, first: date | None) -> Sequence[RowMapping]:
+    """Return what `report` has found since a day (UTC), with the columns `FOUND`."""
+    return fetch(session, KEPT, first=first)
 
 
 def _doubt(row: RowMapping, *, now: datetime) -> Doubt:
@@ -255,6 +261,18 @@ WHERE m.message_id IN (
     WHERE outcome IN ('unknown', 'lost') AND started_at >= :since)
   AND m.state NOT IN ('unknown', 'leased')
 ORDER BY m.message_id
+"""
+
+FOUND = ("found_at", "kind", "message_id", "channel", "state", "provider_id")
+
+KEPT = """
+SELECT r.received_at AS found_at, r.status AS kind, r.message_id, m.channel, m.state,
+       r.provider_id
+FROM receipt AS r JOIN outbox_message AS m USING (message_id)
+WHERE r.status IN ('doubled', 'unexpected')
+  AND (CAST(:first AS date) IS NULL
+       OR r.received_at >= CAST(:first AS date)::timestamp AT TIME ZONE 'UTC')
+ORDER BY r.received_at, r.message_id, r.provider_id
 """
 
 KEEP = """

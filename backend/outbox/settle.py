@@ -13,6 +13,7 @@ from sqlmodel import Session
 from backend.database import queue_transaction
 from backend.outbox.arrays import array
 from backend.outbox.message import LEASE, Leased, Outcome
+from backend.outbox.pace import PER_RECIPIENT
 
 T = TypeVar("T")
 TRIES = 20
@@ -63,6 +64,8 @@ def renew(rows: Sequence[Leased], *, real: datetime) -> Collection[UUID]:
 def write(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
     """Write outcomes, and a row for each attempt that was no plain yes; one statement.
 
+    What was accepted counts towards what its recipient can bear.
+
     An outcome counts while its attempt is the message's last and nobody has decided
     otherwise. An acceptance also counts when a resend is already planned: it is not
     needed then.
@@ -83,6 +86,7 @@ def write(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> No
             "ends": array(ends),
             "waits": array(waits),
             "now": now,
+            "bound": list(PER_RECIPIENT),
         },
     )
 
@@ -112,7 +116,12 @@ WITH outcome AS (
     WHERE m.message_id = o.message_id AND m.attempt = o.attempt
       AND (m.state IN ('leased', 'unknown')
            OR m.state = 'pending' AND o.state = 'sent')
-    RETURNING m.patient_id, o.*
+    RETURNING m.patient_id, m.channel, m.address, o.*
+), remembered AS (
+    INSERT INTO recent_send (recipient, at)
+    SELECT hashtextextended(channel || address, 0), %(now)s FROM settled
+    WHERE outcome = 'sent' AND channel = ANY(%(bound)s)
+    ON CONFLICT DO NOTHING
 )
 INSERT INTO message_attempt AS known (message_id, attempt, patient_id, started_at,
                                       ended_at, outcome, code, provider_id)

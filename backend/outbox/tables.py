@@ -3,11 +3,11 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlmodel import Field
 
-from backend.database.columns import Row, document, instant, small, text
+from backend.database.columns import Row, big, document, instant, small, text
 
 
 class OutboxMessage(Row, table=True):
@@ -15,8 +15,9 @@ class OutboxMessage(Row, table=True):
 
     States: pending, leased, sent, delivered, failed, unknown, expired, cancelled.
     `dedup_key` is unique within a patient: (regimen, occurrence, rung) for a reminder.
-    `due_at` and `valid_until` are domain time. `lease_until` is real time, and so are
-    `started_at` and `ended_at` of the last call to the provider that gave an outcome.
+    `priority` is 1 (first) to 9. `due_at` and `valid_until` are domain time.
+    `lease_until` is real time, and so are `started_at` and `ended_at` of the last call
+    to the provider that gave an outcome.
     `body` is written when the message is worded, that is when it is sent.
     """
 
@@ -49,8 +50,11 @@ class OutboxMessage(Row, table=True):
 
     __table_args__ = (
         UniqueConstraint("patient_id", "dedup_key"),
+        CheckConstraint("priority BETWEEN 1 AND 9", name="priority"),
         Index(
             "ix_message_due",
+            "channel",
+            "priority",
             "due_at",
             "message_id",
             postgresql_where=sql("state = 'pending'"),
@@ -105,10 +109,27 @@ class Receipt(Row, table=True):
     received_at: datetime = instant()
 
 
+class SenderPace(Row, table=True):
+    """Until when a channel's rate is spent; real time."""
+
+    sender: str = text(primary_key=True)
+    spent_until: datetime = instant()
+
+
+class RecentSend(Row, table=True):
+    """A text or call of the last hour; domain time. `recipient` is a hash of where."""
+
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+    recipient: int = big(primary_key=True)
+    at: datetime = instant(primary_key=True)
+
+
 class JobBeat(Row, table=True):
     """When a job of the workers last ran, and how that went; real time.
 
-    `error` names the exception of the last run that ended with one.
+    `error` names the exception of the last run that ended with one. `every_s`: a job
+    that begins so often while a worker lives; empty for one that only runs when due.
     """
 
     name: str = text(primary_key=True)
@@ -116,3 +137,17 @@ class JobBeat(Row, table=True):
     ended_at: datetime | None = instant(default=None)
     done: int = 0
     error: str | None = text(default=None)
+    every_s: float | None = None
+
+
+class OperatorNotice(Row, table=True):
+    """What operators were told of a topic, real time: that it is wrong, or over.
+
+    `claimed_at` is when a process set out to tell it, `told_at` when it was heard.
+    """
+
+    topic: str = text(primary_key=True)
+    wrong: bool
+    since: datetime = instant()
+    claimed_at: datetime = instant()
+    told_at: datetime | None = instant(default=None)

@@ -20,6 +20,15 @@ on which no dose was expected does not count, but with --rule cleanadh is implem
 """
 
 
+RECONCILIATION_WORDS = """\
+Print what providers took beyond what our ledger says.
+
+A row is a message that a provider shows as accepted: `doubled`, more than once, or
+`unexpected`, though it stands as not sent. The nightly comparison finds them; they fell
+outside the bound within which nothing is doubled (docs/reminders.md).
+"""
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the tables that can be asked for."""
     tables = parser.add_subparsers(dest="table", required=True, metavar="TABLE")
@@ -94,6 +103,25 @@ def _implementation(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _reconciliation_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="first", metavar="D", help="found on or after")
+
+
+def _reconciliation(asked: argparse.Namespace) -> int:
+    from backend.database import transaction
+    from backend.outbox.reconcile import FOUND, found_since
+    from backend.regimens.fhir_time import read_day
+
+    first = read_day(asked.first, "--from") if asked.first else None
+    with transaction() as session:
+        rows = found_since(session, first)
+    with _output(asked.output) as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(FOUND)
+        out.writerows([row[name] for name in FOUND] for row in rows)
+    return 0
+
+
 @contextmanager
 def _output(path: Path | None) -> Generator[TextIO]:
     """Open the file, which takes its name when all is written, or give stdout."""
@@ -126,5 +154,8 @@ class Table:
 TABLES: Mapping[str, Table] = {
     "implementation": Table(
         _implementation, _implementation_arguments, IMPLEMENTATION_WORDS
-    )
+    ),
+    "reconciliation": Table(
+        _reconciliation, _reconciliation_arguments, RECONCILIATION_WORDS
+    ),
 }

@@ -45,6 +45,8 @@ class Relay:
 class EmailChannel:
     """`sender` is a mailbox, as `Clinic <doses@clinic.example>`."""
 
+    per_second: float | None = None
+
     def __init__(
         self,
         relay: Relay,

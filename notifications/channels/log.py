@@ -10,6 +10,8 @@ log = logging.getLogger(__name__)
 
 
 class LogChannel:
+    per_second: float | None = None
+
     @classmethod
     def from_settings(cls, settings: ChannelSettings) -> Self:  # noqa: ARG003
         return cls()

@@ -45,6 +45,8 @@ class Encoder(Protocol):
 class PushChannel:
     """`to` is the subscription as the browser's JSON: endpoint, keys."""
 
+    per_second: float | None = None
+
     def __init__(
         self, signer: Signer, contact: str, *, client: httpx.Client | None = None
     ) -> None:

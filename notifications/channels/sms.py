@@ -4,6 +4,7 @@ Twilio knows no idempotency key, so a message carries its reference in its words
 its id in the address of the status callback: by these it is found again.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ from twilio.rest.api.v2010.account.message import MessageInstance
 from notifications.message import ChannelSettings, Message, Receipt
 from notifications.twilio_client import ERRORS, failure, open_client, status_address
 
+SHORT_CODE = re.compile(r"\d{4,6}")
+TOLL_FREE = re.compile(r"\+18(00|33|44|55|66|77|88)\d{7}")
 SHORTEST, LONGEST = 1, 36_000  # seconds a message may wait at Twilio
 NEWEST = 200  # messages to one number that a look-up reads
 
@@ -29,8 +32,14 @@ class SmsChannel:
     """Sends from a number in E.164 or from a messaging service (`MG...`)."""
 
     def __init__(
-        self, client: Client, sender: str, *, public: str | None = None
+        self,
+        client: Client,
+        sender: str,
+        *,
+        public: str | None = None,
+        per_second: float | None = None,
     ) -> None:
+        self.per_second = per_second
         self._client = client
         self._from: dict[str, Any] = (
             {"messaging_service_sid": sender}
@@ -44,7 +53,8 @@ class SmsChannel:
         client, sender = open_client(settings), settings.twilio_sender
         if client is None or not sender:
             return None
-        return cls(client, sender, public=settings.public_url)
+        rate = settings.twilio_texts_per_second or usual_rate(sender)
+        return cls(client, sender, public=settings.public_url, per_second=rate)
 
     def send(self, message: Message) -> Receipt:
         """Hand one message to Twilio. Accepted is not delivered: see the callback."""
@@ -75,6 +85,19 @@ class SmsChannel:
         return [
             _receipt(sent) for sent in found if message.reference in (sent.body or "")
         ]
+
+
+def usual_rate(sender: str) -> float | None:
+    """Return how many texts a second Twilio takes from a sender of this kind.
+
+    A long code 1, a toll-free number 3, a short code 100. A messaging service has as
+    many senders as the operator gave it: None, until the operator says.
+    """
+    if sender.startswith("MG"):
+        return None
+    if SHORT_CODE.fullmatch(sender):
+        return 100.0
+    return 3.0 if TOLL_FREE.match(sender) else 1.0
 
 
 def _receipt(sent: MessageInstance) -> Receipt:

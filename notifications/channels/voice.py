@@ -22,6 +22,10 @@ LONGEST_CALL_S = 120
 class VoiceChannel:
     """Calls from a number in E.164; `public` is our address as Twilio reaches it."""
 
+    per_second: float | None = (
+        1.0  # calls a second, what Twilio takes from an account at first
+    )
+
     def __init__(self, client: Client, caller: str, *, public: str) -> None:
         self._client = client
         self._caller = caller

@@ -29,6 +29,8 @@ SHORTEST_SECRET = 24  # octets, as the specification has it
 class WebhookChannel:
     """`to` is the address that is called; `clock` is real time in seconds."""
 
+    per_second: float | None = None
+
     def __init__(
         self,
         secret: bytes,

@@ -23,6 +23,7 @@ from tests.backend.filled import MARK
 # Open to everybody, by purpose, and silent about any patient.
 PUBLIC = {
     "GET /healthz",
+    "GET /healthz/worker",
     "GET /readyz",
     "GET /openapi.json",
     "GET /v1/clock",

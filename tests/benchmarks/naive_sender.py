@@ -20,6 +20,7 @@ class Naive:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self.per_second = channel.per_second
 
     @classmethod
     def from_settings(cls, settings: ChannelSettings) -> Self | None:  # noqa: ARG003

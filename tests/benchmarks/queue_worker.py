@@ -37,6 +37,8 @@ FINISH = "UPDATE outbox_message SET state = 'sent' WHERE message_id = ANY(%s)"
 class Yes:
     """A provider that accepts at once."""
 
+    per_second: float | None = None
+
     def __init__(self) -> None:
         self.sent = 0
 

@@ -5,6 +5,7 @@ gave an address for that, signed; who texted STOP is refused. Codes and document
 those of Twilio; `tests/contract` holds them against Twilio's own description.
 """
 
+import math
 import random
 import time
 from collections import Counter
@@ -59,6 +60,7 @@ class Faults:
     rate_limited: float = 0.0
     accepted_then_503: float = 0.0
     accepted_then_disconnect: float = 0.0
+    accepted_late: float = 0.0  # the connection is cut; shows after `show_all`
     visible_after_s: float = 0.0
     takes_s: float = 0.0
     seed: int = 1
@@ -75,6 +77,7 @@ class Provider:
         self.posts = 0
         self._random = random.Random(faults.seed)
         self._lock = Lock()
+        self._all_shown = False
 
     def per_recipient(self) -> Counter[str]:
         with self._lock:
@@ -123,12 +126,18 @@ class Provider:
             case _:
                 pass
 
+    def show_all(self) -> None:
+        """Show in look-ups from now on whatever was accepted."""
+        with self._lock:
+            self._all_shown = True
+
     def listed(self, to: str) -> list[Document]:
         with self._lock:
             return [
                 text_document(message)
                 for message in reversed(self.accepted)
-                if message.to == to and message.visible_at <= time.monotonic()
+                if message.to == to
+                and (self._all_shown or message.visible_at <= time.monotonic())
             ]
 
     def _decide(self, form: Mapping[str, str], kind: str) -> Answer:
@@ -142,6 +151,11 @@ class Provider:
                 return 429, error_document(20429, 429)
             taken = self._accept(form, kind)
             draw -= self.faults.rate_limited
+            if draw < self.faults.accepted_late:
+                # Taken, and in no look-up before somebody gave up waiting.
+                self.accepted[-1] = replace(taken, visible_at=math.inf)
+                return 0, None
+            draw -= self.faults.accepted_late
             if draw < self.faults.accepted_then_503:
                 return 503, error_document(20503, 503)
             draw -= self.faults.accepted_then_503

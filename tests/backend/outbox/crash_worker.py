@@ -5,6 +5,8 @@ Real time runs SPEED times faster for it, so that leases and graces end soon.
 
 import sys
 import time
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 from twilio.rest import Client
@@ -23,18 +25,26 @@ from tests.notifications.fake_twilio import ACCOUNT, SENDER, TOKEN
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def main(address: str, speed: str, kind: str) -> None:
-    def fast() -> datetime:
-        return START + (real_now() - START) * float(speed)
+def faster(speed: float) -> Callable[[], datetime]:
+    """Return a real time that runs `speed` times as fast."""
+    return lambda: START + (real_now() - START) * speed
 
-    http = SingleShot(timeout=timedelta(seconds=5), at=address)
-    sms = SmsChannel(Client(ACCOUNT, TOKEN, http_client=http), SENDER)
-    channels: dict[str, Channel] = {"sms": Naive(sms) if kind == "naive" else sms}
-    while True:
-        done = deliver(channels, now=NOW, real=fast, word=plain, batch=20)
-        done += reconcile(channels, now=NOW, real=fast)
-        if not done:
-            time.sleep(0.05)
+
+@contextmanager
+def texting(address: str) -> Generator[SmsChannel]:
+    with closing(SingleShot(timeout=timedelta(seconds=5), at=address)) as http:
+        yield SmsChannel(Client(ACCOUNT, TOKEN, http_client=http), SENDER)
+
+
+def main(address: str, speed: str, kind: str) -> None:
+    fast = faster(float(speed))
+    with texting(address) as sms:
+        channels: dict[str, Channel] = {"sms": Naive(sms) if kind == "naive" else sms}
+        while True:
+            done = deliver(channels, now=NOW, real=fast, word=plain, batch=20)
+            done += reconcile(channels, now=NOW, real=fast)
+            if not done:
+                time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Self
 from uuid import UUID, uuid4
 
@@ -12,11 +13,14 @@ from backend.outbox.message import Claimed, Verdict, Worded
 from notifications.message import ChannelSettings, Message, Receipt, SendFailed
 from tests.builders import NOW
 
+NUMBERS = count()
 REAL = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 class Phone:
     """What was accepted is in `got`; `failing` holds what the next sends raise."""
+
+    per_second: float | None = None
 
     def __init__(self) -> None:
         self.got: list[Message] = []
@@ -77,9 +81,11 @@ def a_draft(
     key: str = "k",
     due_at: datetime = NOW,
     valid_until: datetime = NOW + timedelta(hours=2),
-    address: str = "+41790000001",
+    address: str | None = None,
     channel: str = "sms",
+    priority: int = 5,
 ) -> Draft:
+    """A message to a number of its own."""
     patient_id = patient_id or uuid4()
     return Draft(
         patient_id=patient_id,
@@ -88,7 +94,8 @@ def a_draft(
         kind="note",
         recipient_id=patient_id,
         channel=channel,
-        address=address,
+        address=address or f"+4179{next(NUMBERS):07}",
         due_at=due_at,
         valid_until=valid_until,
+        priority=priority,
     )

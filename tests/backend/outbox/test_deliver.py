@@ -139,7 +139,7 @@ def test_a_message_dies_with_its_window() -> None:
 
 def test_what_has_no_words_is_not_sent_and_says_why() -> None:
     phone = Phone()
-    queued(a_draft(key="a"), a_draft(key="b"))
+    queued(a_draft(), a_draft())
 
     def taken(
         session: Session, claimed: Sequence[Claimed], now: datetime
@@ -217,7 +217,7 @@ def test_a_channel_that_breaks_leaves_one_message_in_doubt_and_sends_the_rest() 
 def test_without_its_channel_a_message_fails() -> None:
     queued(a_draft(channel="pigeon"))
 
-    run(Phone())
+    deliver({"pigeon": None}, now=NOW, real=Clock(), word=plain)
 
     assert (the_message().state, the_message().code) == ("failed", "no channel")
 
