@@ -28,6 +28,7 @@ from backend.reminders.ladder import CHANNELS, MINUTE, Step
 from backend.reminders.plan import ladder
 
 BLANK_STEPS = 2
+SHORT = {"sms": "text", "voice": "call", "email": "mail", "webpush": "push"}
 PAUSES = {"hospital": "In hospital", "vacation": "On vacation"}
 
 
@@ -113,8 +114,9 @@ def _way(step: Step) -> str:
 
 
 def _offered() -> tuple[Whom, ...]:
+    """Return every way to reach somebody, short enough for a narrow form."""
     return tuple(
-        Whom(f"{channel} {whom}", f"{WAYS[channel].capitalize()} {WHOM[whom]}")
+        Whom(f"{channel} {whom}", f"{whom.capitalize()}: {SHORT.get(channel, channel)}")
         for whom, channels in CHANNELS.items()
         for channel in channels
     )

@@ -75,7 +75,8 @@ def recipient(
     if purpose in ("care", "reminders", "naming"):
         return clinic_id
     if named is None:
-        raise Unprocessable(f"Name whom {purpose} is for with --to.")
+        whom = "caregiver" if purpose == "caregiver" else f"manufacturer of {purpose}"
+        raise Unprocessable(f"Name the {whom} with --to.")
     if purpose == "caregiver":
         return caregiver(session, patient_id, named)
     lowered = func.lower(col(Organization.name)) == named.strip().lower()

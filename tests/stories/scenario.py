@@ -1,7 +1,8 @@
 """Plays a story that stands in a JSON file of tests/scenarios.
 
     {"what": "a sentence", "begins": T, "ends": T,
-     "patient": {"zone": "Europe/Zurich", "times": ["08:00"], "tablets": 60},
+     "patient": {"zone": "Europe/Zurich", "times": ["08:00"], "tablets": 60,
+                "criticality": "standard"},
      "past_days": 0,               doses every day before, still in the box at `begins`,
      "past_ends": 0,               but none in the last so many of those days
      "happens": [[T, ACT, ...]],   in order of time
@@ -10,8 +11,9 @@
               "on_hand": n, "counts": {...}}}
 
 T is ISO 8601 with offset, to the minute. Of `then` only what is there is compared.
-ACT: `opens`, `leaves` (out of reach), `returns`, `says_taken` T, `voids` (the last
-dose), `moves` zone, `withdraws` purpose, `acknowledges`, `closes` (the open alert).
+ACT: `opens`, `leaves` (out of reach), `returns`, `says_taken` T, `replies` text (to the
+latest reminder), `voids` (the last dose), `moves` zone, `withdraws` purpose,
+`acknowledges`, `closes` (the open alert).
 """
 
 import json
@@ -25,9 +27,11 @@ from uuid import UUID, uuid4
 from backend.alerts.act import acknowledge, close
 from backend.audit.record import Actor
 from backend.database import transaction
+from backend.ingest.answer import answer
 from backend.ingest.correct import void_dose
 from backend.ingest.self_report import self_report
 from backend.people.consent import withdraw
+from notifications.replies import understand
 from tests.stories.clinic import DAY, Box, Story, a_box, a_story
 from tests.stories.life import Life, a_life, alerts, counts, ever, labels, on_hand
 
@@ -70,6 +74,18 @@ class Play:
                 at=datetime.fromisoformat(when),
                 key=uuid4(),
                 now=self.story.now,
+            )
+
+    def replies(self, text: str) -> None:
+        own = self.life.patient_id
+        with transaction() as session:
+            answer(
+                session,
+                own,
+                understand(text, "en"),
+                message_id=None,
+                now=self.story.now,
+                by=Actor("patient", own, None),
             )
 
     def voids(self) -> None:

@@ -15,10 +15,10 @@ from backend.dashboards.reminder_views import (
 )
 
 WHOM = (
-    Whom("sms patient", "Text to the patient"),
-    Whom("voice patient", "Call to the patient"),
-    Whom("sms caregiver", "Text to the caregiver"),
-    Whom("worklist clinic", "Entry in the worklist of the clinic"),
+    Whom("sms patient", "Patient: text"),
+    Whom("voice patient", "Patient: call"),
+    Whom("sms caregiver", "Caregiver: text"),
+    Whom("worklist clinic", "Clinic: worklist"),
 )
 STEPS = (
     StepRow(-15, "sms patient", "15 min before: text to the patient"),
