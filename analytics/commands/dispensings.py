@@ -127,7 +127,8 @@ class _Cells:
 
     def dates(self, pattern: str) -> pl.Series:
         """Return the cells as dates."""
-        days = self._rows[self._names["date"]].str.to_date(pattern, strict=False)
+        written = self._rows[self._names["date"]].str
+        days = written.to_date(pattern, strict=False, cache=False)
         if not (days >= EARLIEST).all():
             days = days.set(days < EARLIEST, None)
         return self._all("date", days, f"is not a date like {pattern} after 1900")
