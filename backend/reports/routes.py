@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from backend.audit.record import record
 from backend.clock import domain_now
 from backend.database import transaction
+from backend.doses.days import Span
+from backend.doses.figures import MEASURES, Figures, figures, visible
 from backend.errors import NotFound, Unprocessable
 from backend.people.readers import Reader, only, signed_in
-from backend.reports.adherence import MEASURES, Figures, Span, figures, visible
 
 LONGEST = timedelta(days=3660)
 USUAL = timedelta(days=90)
