@@ -11,7 +11,6 @@ from backend.dashboards.alerts import ALERT_COLUMNS, ALERT_TABLES, alert_path, a
 from backend.dashboards.frame import Link
 from backend.dashboards.history import (
     RANGES,
-    TAKEN,
     doses_of,
     stretch,
     timeline_of,
@@ -43,6 +42,7 @@ from backend.dashboards.words import (
     quantity,
     strip_days,
 )
+from backend.doses.days import TAKEN
 from backend.errors import NotFound
 from backend.people.readers import Reader
 from backend.regimens.timing_json import from_json

@@ -24,8 +24,8 @@ from backend.people.tables import PatientIdentifier
 from backend.regimens.expand import DOSE_DAY_STARTS
 from backend.regimens.tables import Regimen, ScheduledDose
 
-TAKEN = ("on_time", "early", "taken_late", "taken")
-OPEN = ("pending", "late")
+TAKEN = frozenset({"on_time", "early", "taken_late", "taken"})
+OPEN = frozenset({"pending", "late"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def courses(
     dose in the span has none.
     """
     rows = _rows(session, reader, whom, span, now)
-    extras = _extras(session, reader, whom, span, now) if rows else {}
+    extras = _extras(session, reader, whom, span, now)
 
     def key(row: RowMapping) -> tuple[UUID, UUID, str]:
         return row["patient_id"], row["regimen_id"], row["drug"]
@@ -148,7 +148,7 @@ def _extras(
     """Return when extra doses were taken, by regimen."""
     event, regimen = DoseEvent, Regimen
     statement = (
-        columns(col(event.patient_id), col(event.regimen_id), col(event.occurred_at))
+        columns(col(event.patient_id), col(regimen.regimen_id), col(event.occurred_at))
         .join(
             regimen,
             (col(regimen.patient_id) == event.patient_id)
