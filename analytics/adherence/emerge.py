@@ -166,7 +166,7 @@ def _is_share(spread: Spread) -> bool:
 
 
 def _share(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:.1f} %"
+    return "unknown" if value is None else f"{100 * value:.1f}\u00a0%"
 
 
 def _plain(value: float | None) -> str:

@@ -41,6 +41,7 @@ from backend.dashboards.words import (
     needs,
     quantity,
     strip_days,
+    taking,
 )
 from backend.doses.days import TAKEN
 from backend.errors import NotFound
@@ -63,7 +64,7 @@ def patient_page(
     `path` is where the page stands, for its links. Who looked is left to `looks`, once
     this look is written down.
     """
-    person = _person(sight, patient_id)
+    person = person_of(sight, patient_id)
     zone: str = person["zone"]
     span = stretch(days if days in RANGES else RANGES[0], zone, sight.now)
     doses = doses_of(sight, patient_id, span.first, max(span.last, sight.now + AHEAD))
@@ -78,7 +79,7 @@ def patient_page(
         identifier=person["identifier"] or "",
         born_on=person["birth_date"],
         zone=zone,
-        regimens=_regimens(sight, patient_id, ZoneInfo(zone)),
+        regimens=tuple(regimens_of(sight, patient_id, ZoneInfo(zone)).values()),
         needs=_needs(person, alerts),
         strip=strip_days(person["strip"] or ()),
         ranges=tuple(
@@ -95,6 +96,7 @@ def patient_page(
         records=_records(sight, patient_id),
         devices=_devices(sight, patient_id),
         audit=(),
+        taking="" if own else taking(person["adherence"] or {}),
     )
 
 
@@ -119,9 +121,11 @@ def dose_words(dose: RowMapping) -> str:
     return f"{amount} of {name}" if amount else str(name)
 
 
-def _person(sight: Sight, patient_id: UUID) -> RowMapping:
+def person_of(sight: Sight, patient_id: UUID) -> RowMapping:
+    """Return who it is; raises NotFound for whom the reader may not see."""
     found = sight.row(
         """p.given_name, p.family_name, p.birth_date, s.needs, s.strip, s.heard_until,
+        s.adherence,
         COALESCE((SELECT z.zone FROM patient_zone z WHERE z.patient_id = p.patient_id
             AND z.effective_from <= :now ORDER BY z.effective_from DESC LIMIT 1),
             c.zone) AS zone,
@@ -147,11 +151,12 @@ def _needs(person: RowMapping, alerts: Sequence[AlertRow]) -> tuple[Need, ...]:
     return needs(reasons, worst.title, alert_path(worst.patient_id, worst.alert_id))
 
 
-def _regimens(sight: Sight, patient_id: UUID, zone: ZoneInfo) -> tuple[str, ...]:
+def regimens_of(sight: Sight, patient_id: UUID, zone: ZoneInfo) -> dict[UUID, str]:
+    """Return what is prescribed now in a sentence each, by regimen."""
     today = sight.now.astimezone(zone).date()
     rows = sight.rows(
-        """DISTINCT ON (v.regimen_id) v.timing, v.amount, v.unit, v.effective_from,
-        v.until, COALESCE(p.name, initcap(g.drug)) AS name""",
+        """DISTINCT ON (v.regimen_id) v.regimen_id, v.timing, v.amount, v.unit,
+        v.effective_from, v.until, COALESCE(p.name, initcap(g.drug)) AS name""",
         """regimen_version v JOIN regimen g USING (patient_id, regimen_id)
         LEFT JOIN product p USING (gtin)""",
         (
@@ -162,7 +167,10 @@ def _regimens(sight: Sight, patient_id: UUID, zone: ZoneInfo) -> tuple[str, ...]
         order="v.regimen_id, v.version DESC",
         given={"patient": patient_id},
     )
-    return tuple(f"{row['name']}: {_prescribed(row, zone, today)}." for row in rows)
+    return {
+        row["regimen_id"]: f"{row['name']}: {_prescribed(row, zone, today)}."
+        for row in rows
+    }
 
 
 def _prescribed(row: RowMapping, zone: ZoneInfo, today: date) -> str:

@@ -35,6 +35,7 @@ NOTICES = {
     "snoozed": "The alert rests.",
     "closed": "The alert is closed.",
     "voided": "The record no longer counts. What followed from it was computed again.",
+    "labelled": "Your word is kept beside the record. What follows was computed again.",
     "moved": "The order has moved on.",
     "answered": "Your answer is recorded.",
     "reported": "Your dose is recorded.",

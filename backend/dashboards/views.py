@@ -17,6 +17,7 @@ from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.entrance import ErrorPage, SignInPage
 from backend.dashboards.frame import Link
 from backend.dashboards.shelf import DeviceListPage
+from backend.dashboards.views_adherence import CohortPage, PatientAdherencePage
 
 # ---------------------------------------------------------------- clinician's list
 
@@ -259,6 +260,7 @@ class PatientPage:
     audit: tuple[Step, ...]
     orders: tuple[PatientOrder, ...] = ()
     records: tuple[DoseRecord, ...] = ()
+    taking: str = ""  # the figures of the last 30 days in a sentence
     own: bool = False
     section: str = "/patients"
 
@@ -367,4 +369,6 @@ Page: TypeAlias = (
     | FeedPage
     | TodayPage
     | DeviceListPage
+    | PatientAdherencePage
+    | CohortPage
 )

@@ -1,4 +1,4 @@
-"""`python -m backend report`: tables of what is stored, as CSV. Light to load."""
+"""`python -m backend report`: tables of what is stored, and reports. Light to load."""
 
 import argparse
 import csv
@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+
+from backend.reports import emerge_command
 
 IMPLEMENTATION_WORDS = """\
 Print implementation a monitor-day of an imported study.
@@ -126,5 +128,6 @@ class Table:
 TABLES: Mapping[str, Table] = {
     "implementation": Table(
         _implementation, _implementation_arguments, IMPLEMENTATION_WORDS
-    )
+    ),
+    "emerge": Table(emerge_command.run, emerge_command.arguments, emerge_command.WORDS),
 }

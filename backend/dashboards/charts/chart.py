@@ -95,9 +95,11 @@ def inline_svg(chart: Chart, *, narrow: bool = False) -> Markup:
     return _titled(orjson.dumps(spec), chart.title, chart.summary)
 
 
-def document_svg(chart: Chart, *, width: int) -> bytes:
-    """Return the wide drawing, so many pixels wide, for a document; light colours."""
-    return _draw(orjson.dumps({**chart.wide, "width": width})).encode()
+def document_svg(chart: Chart, *, width: int | None = None) -> bytes:
+    """Return the wide drawing, so many pixels wide, for a document, else the narrow
+    one; in the light colours."""
+    spec = chart.narrow if width is None else {**chart.wide, "width": width}
+    return _draw(orjson.dumps(spec)).encode()
 
 
 @lru_cache(maxsize=512)
