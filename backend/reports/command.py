@@ -63,13 +63,13 @@ def _implementation_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _implementation(asked: argparse.Namespace) -> int:
-    from analytics.adherence.dose_days import Rule
+    from analytics.adherence.dose_days import IMPLEMENTATION_COLUMNS, Rule
     from backend.clock import domain_now
     from backend.database import transaction
     from backend.database.sets import execute
     from backend.errors import Unprocessable
     from backend.regimens.fhir_time import read_day
-    from backend.reports.implementation import COLUMNS, implementation_report
+    from backend.reports.implementation import implementation_report
 
     first = read_day(asked.first, "--from") if asked.first else None
     last = read_day(asked.last, "--to") if asked.last else None
@@ -91,7 +91,7 @@ def _implementation(asked: argparse.Namespace) -> int:
         )
         with _output(asked.output) as file:
             out = csv.writer(file, lineterminator="\n")
-            out.writerow(COLUMNS)
+            out.writerow(IMPLEMENTATION_COLUMNS)
             out.writerows(day.cells() for day in days)
     return 0
 

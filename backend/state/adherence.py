@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,8 +19,7 @@ LOOK_BACK = 30  # dose-days; as many without a dose are held to be discontinuati
 DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Dosed:
+class Dosed(NamedTuple):
     """A scheduled dose: its regimen, dose-day with the zone it is of, and label."""
 
     regimen_id: UUID
