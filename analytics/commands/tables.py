@@ -173,7 +173,7 @@ def write(
     looks for it in every cell.
     """
     plain = ids is not None and not (
-        ids.str.contains_any(NEED_QUOTES).any()
+        ids.str.contains_any([*NEED_QUOTES]).any()
         or any(mark in ids.name for mark in NEED_QUOTES)
     )
     with writing(path) as file:

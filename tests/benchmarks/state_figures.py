@@ -95,6 +95,10 @@ def _taken(n: int) -> Any:  # noqa: ANN401
     return eight(FIRST + n * DAY) + HOUR / 6
 
 
+def _nothing(*_: object, **__: object) -> dict[object, object]:
+    return {}
+
+
 @contextmanager
 def _as_is() -> Generator[None]:
     yield
@@ -104,7 +108,7 @@ def _as_is() -> Generator[None]:
 def _without() -> Generator[None]:
     with (
         patch.object(refresh, "LOOK_BACK", refresh.STRIP_DAYS),
-        patch.object(refresh, "_extras", lambda *_: {}),
-        patch.object(refresh, "figures", lambda *_, **__: {}),
+        patch.object(refresh, "_extras", _nothing),
+        patch.object(refresh, "figures", _nothing),
     ):
         yield
