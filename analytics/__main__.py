@@ -14,6 +14,7 @@ from analytics.commands import (
     electronic_monitoring,
     episodes,
     gaps,
+    initiation,
     per_episode,
     sliding,
 )
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     "episodes": episodes,
     "per-episode": per_episode,
     "sliding": sliding,
+    "initiation": initiation,
     "electronic-monitoring": electronic_monitoring,
     "detect": detect,
 }

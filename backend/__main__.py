@@ -272,7 +272,7 @@ def import_(asked: argparse.Namespace) -> int:
 
 
 def report(asked: argparse.Namespace) -> int:
-    """Print a table of what is stored, as CSV: implementation a monitor-day.
+    """Print a table or a report of what is stored: implementation, emerge.
 
     Reads the database and nothing else; whose data were read is audited.
     """

@@ -77,7 +77,7 @@ class Availability:
 
     Of each observation window start..end, `value` is `supplied` / `observed` days (for
     CMA3 and CMA4 at most 1), NaN where `reason` is not DEFINED; `events` are those in
-    the window.
+    the window. Measures of the same windows share the arrays of start, end and events.
     """
 
     measure: Cma
@@ -98,23 +98,6 @@ class Availability:
         if self.measure in (Cma.CMA3, Cma.CMA4):
             np.minimum(value, 1.0, out=value)
         return value
-
-    @classmethod
-    def joined(
-        cls, measure: Cma, carry_over: CarryOver, parts: Sequence["Availability"]
-    ) -> "Availability":
-        """Return the values of some patients, and of others, as one."""
-        nothing = np.empty(0)
-        return cls(
-            measure,
-            carry_over,
-            np.concatenate([nothing, *(part.start for part in parts)]),
-            np.concatenate([nothing, *(part.end for part in parts)]),
-            np.concatenate([nothing, *(part.supplied for part in parts)]),
-            np.concatenate([nothing, *(part.observed for part in parts)]),
-            np.concatenate([np.empty(0, np.uint8), *(part.reason for part in parts)]),
-            np.concatenate([np.empty(0, np.int64), *(part.events for part in parts)]),
-        )
 
     def mean(self) -> Mean:
         """Return the mean over the patients for whom the measure is defined."""
@@ -140,15 +123,29 @@ def cma(
     classes or doses that the events lack.
     """
     rule = carry_over or CarryOver()
-    parts: dict[Cma, list[Availability]] = {measure: [] for measure in measures}
-    for _, some, theirs in blocks(events, windows):
-        observed = Observed.of(FollowUp(some, theirs, rule), theirs)
-        for measure in measures:
-            parts[measure].append(observed.availability(measure))
-    return {
-        measure: Availability.joined(measure, rule, found)
-        for measure, found in parts.items()
+    patients = events.patients
+    counted = np.empty(patients, np.int64)
+    found = {
+        measure: Availability(
+            measure,
+            rule,
+            windows.start,
+            windows.end,
+            np.empty(patients),
+            np.empty(patients),
+            np.empty(patients, np.uint8),
+            counted,
+        )
+        for measure in measures
     }
+    for begin, some, theirs in blocks(events, windows):
+        rows = slice(begin, begin + some.patients)
+        observed = Observed.of(FollowUp(some, theirs, rule), theirs)
+        counted[rows] = observed.stop - observed.begin
+        for measure, whole in found.items():
+            part = MEASURES[measure](observed)
+            whole.supplied[rows], whole.observed[rows], whole.reason[rows] = part
+    return found
 
 
 class FollowUp:

@@ -6,12 +6,11 @@ doi:10.1146/annurev-pharmtox-011711-113247).
 """
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.adherence.measure import DRAWS, LEVEL, Floats
+from analytics.adherence.measure import DRAWS, LEVEL, Floats, wilson_bounds
 from analytics.adherence.persistence import (
     GAP,
     Cohort,
@@ -57,7 +56,7 @@ def implementation(cohort: Cohort, *, gap: int = GAP, level: float = LEVEL) -> C
     hits, n = done.sum(axis=0).astype(float), asked.sum(axis=0).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = hits / n
-        low, high = _wilson(value, n, level)
+    low, high = wilson_bounds(value, n, level=level)
     told = {"gap_d": float(gap)}
     people = n.astype(np.int64)
     return Curve("implementation", value, low, high, people, "Wilson", level, told)
@@ -117,11 +116,3 @@ def _quantiles(drawn: Floats, tails: list[float]) -> tuple[Floats, Floats]:
     for day in np.flatnonzero(~known & np.isfinite(drawn).any(axis=0)).tolist():
         low[day], high[day] = np.nanquantile(drawn[:, day], tails)
     return low, high
-
-
-def _wilson(p: Floats, n: Floats, level: float) -> tuple[Floats, Floats]:
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    shrink = 1 + z * z / n
-    middle = (p + z * z / (2 * n)) / shrink
-    half = z / shrink * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return np.clip(middle - half, 0, p), np.clip(middle + half, p, 1)

@@ -11,6 +11,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
+IMPLEMENTATION_COLUMNS = (  # of a table of monitor-days, as CleanADH names them
+    "PatientCode",
+    "Monitor",
+    "Date",
+    "RecordedOpenings",
+    "AddedOpenings",
+    "CorrectedOpenings",
+    "ExpectedOpenings",
+    "NonMonitored",
+    "Implementation",
+)
 DAY_START = time(3)
 DAY = timedelta(days=1)
 

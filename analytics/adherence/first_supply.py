@@ -1,17 +1,17 @@
 """Initiation by dispensing data: who fetched a first supply of what was prescribed.
 
 The first phase of the ABC taxonomy, doi:10.1111/j.1365-2125.2012.04167.x; its opposite
-is called primary non-adherence. Time to initiation is not measured here.
+is called primary non-adherence.
 """
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import nan
 
 import numpy as np
 
+from analytics.adherence.dispensing import Index
 from analytics.adherence.lengths import Days, Length
-
-Z = 1.959963984540054  # of the normal law, two-sided 95 %
+from analytics.adherence.measure import wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,8 @@ class Initiation:
         known = self.initiated + self.not_initiated
         if not known:
             return nan, nan
-        share, z2 = self.value, Z**2
-        middle = share + z2 / (2 * known)
-        reach = Z * sqrt(share * (1 - share) / known + z2 / (4 * known**2))
-        scale = 1 + z2 / known
-        return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+        found = wilson(self.value, known)
+        return found.low, found.high
 
 
 def initiation(
@@ -62,3 +59,28 @@ def initiation(
     seen = ~before & ~in_time & ((first_supply > limit) | (observed_until >= limit))
     unknown = len(prescribed) - int(in_time.sum()) - int(seen.sum())
     return Initiation(within, int(in_time.sum()), int(seen.sum()), unknown)
+
+
+def first_supplies(
+    prescribed: Index, prescribed_on: Days, supplied: Index, supplied_on: Days
+) -> Days:
+    """Return the day of the first supply on or after each prescription, NaN if none.
+
+    `prescribed` and `supplied` number what must be the same: a patient's medicine.
+    Days are whole. So defines AdhereR 0.8.1 its time to initiation; a supply may answer
+    several prescriptions. O((n + m) log m).
+    """
+    if not len(supplied) or not len(prescribed):
+        return np.full(len(prescribed), nan)
+    begin = min(supplied_on.min(), prescribed_on.min())
+    span = int(max(supplied_on.max(), prescribed_on.max()) - begin) + 1
+
+    def place(whose: Index, day: Days) -> Index:
+        return whose * span + (day - begin).astype(np.int64)
+
+    order = np.argsort(place(supplied, supplied_on), kind="stable")
+    places = place(supplied, supplied_on)[order]
+    at = np.searchsorted(places, place(prescribed, prescribed_on))
+    next_one = order[np.minimum(at, len(order) - 1)]
+    same = (at < len(order)) & (supplied[next_one] == prescribed)
+    return np.where(same, supplied_on[next_one], nan)

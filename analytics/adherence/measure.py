@@ -118,12 +118,21 @@ def ratio(
 
 def wilson(p: float, n: float, *, level: float = LEVEL) -> Interval:
     """Return Wilson's interval of a share `p` of `n` (doi:10.2307/2276774)."""
+    low, high = wilson_bounds(np.array([p]), np.array([n]), level=level)
+    method = f"Wilson, effective n {n:.1f}"
+    return Interval(float(low[0]), float(high[0]), method, level)
+
+
+def wilson_bounds(
+    p: Floats, n: Floats, *, level: float = LEVEL
+) -> tuple[Floats, Floats]:
+    """Return the ends of Wilson's interval of each share; NaN where n is 0."""
     z = NormalDist().inv_cdf((1 + level) / 2)
-    shrink = 1 + z * z / n
-    middle = (p + z * z / (2 * n)) / shrink
-    half = z / shrink * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half))
-    return Interval(low, high, f"Wilson, effective n {n:.1f}", level)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shrink = 1 + z * z / n
+        middle = (p + z * z / (2 * n)) / shrink
+        half = z / shrink * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return np.clip(middle - half, 0, p), np.clip(middle + half, p, 1)
 
 
 def event_count(

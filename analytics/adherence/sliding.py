@@ -22,7 +22,7 @@ from analytics.adherence.dispensing import (
 )
 from analytics.adherence.lengths import Days, Length
 
-ROWS = 65536  # windows at a time
+ROWS = 16384  # windows at a time
 EXACT = 1e-7  # what a number of steps may lack to be whole
 
 

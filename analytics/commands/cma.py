@@ -62,7 +62,7 @@ def run(arguments: Namespace) -> int:
             yield pl.DataFrame(columns)
 
     whole = pl.concat(tables(), how="vertical_relaxed")
-    write([whole], arguments.output)
+    write([whole], arguments.output, ids=patients)
     return 0
 
 

@@ -62,7 +62,7 @@ def dispensings(
         numbers=numbers,
         everything=everything,
     )
-    cells = _Cells(arguments.file, rows, names)
+    cells = Cells(arguments.file, rows, names)
     identity = cells.present("id")
     columns: dict[str, pl.Series] = {
         "day": cells.dates(arguments.date_format),
@@ -107,7 +107,7 @@ def _order(identity: pl.Series, day: pl.Series) -> pl.Series:
     return by.select(pl.arg_sort_by("patient", "day", maintain_order=True)).to_series()
 
 
-class _Cells:
+class Cells:
     """Columns of which every cell is needed; the first that is of no use is named."""
 
     def __init__(self, path: Path, rows: pl.DataFrame, names: dict[str, str]) -> None:
@@ -127,7 +127,8 @@ class _Cells:
 
     def dates(self, pattern: str) -> pl.Series:
         """Return the cells as dates."""
-        days = self._rows[self._names["date"]].str.to_date(pattern, strict=False)
+        written = self._rows[self._names["date"]].str
+        days = written.to_date(pattern, strict=False, cache=False)
         if not (days >= EARLIEST).all():
             days = days.set(days < EARLIEST, None)
         return self._all("date", days, f"is not a date like {pattern} after 1900")

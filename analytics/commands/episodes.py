@@ -37,7 +37,8 @@ def run(arguments: Namespace) -> int:
     table = events_of_episodes(arguments)
     windows = table.windows(plan(arguments))
     found = episodes(table.events, windows, episode_rule(arguments))
-    write([rows(table.patients, found, found.start, found.end)], arguments.output)
+    whole = rows(table.patients, found, found.start, found.end)
+    write([whole], arguments.output, ids=table.patients)
     return 0
 
 

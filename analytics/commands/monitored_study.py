@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from analytics.adherence.dose_days import (
+    IMPLEMENTATION_COLUMNS,
     Day,
     DayPeriod,
     PatientDay,
@@ -25,19 +26,6 @@ from analytics.commands.tables import Cell, Refused, rows
 
 Row = Mapping[str, str]
 Monitor = tuple[str, str]
-
-IMPLEMENTATION = (
-    "PatientCode",
-    "Monitor",
-    "Date",
-    "RecordedOpenings",
-    "AddedOpenings",
-    "CorrectedOpenings",
-    "ExpectedOpenings",
-    "NonMonitored",
-    "Implementation",
-)
-
 
 PATIENT = ("PatientCode", "Date", "MonitorsNb", "Implementation", "RelativeDate")
 SUMMARY = ("PatientCode", "Monitor", "Implementation")
@@ -55,7 +43,7 @@ def tables(folder: Path, *, rule: Rule, day_start: time) -> dict[str, Table]:
     by_patient = {p: implementation_by_patient(t) for p, t in patients.items()}
     return {
         "monitors": Table(
-            IMPLEMENTATION,
+            IMPLEMENTATION_COLUMNS,
             [
                 [*monitor, *_cells(day)]
                 for monitor, table in days.items()

@@ -40,5 +40,5 @@ def run(arguments: Namespace) -> int:
     ]
     header = pl.DataFrame(schema=[table.patients.name, *COLUMNS, "CMA"])
     whole = [pl.concat(tables, how="vertical_relaxed")] if tables else []
-    write([header, *whole], arguments.output)
+    write([header, *whole], arguments.output, ids=table.patients)
     return 0

@@ -22,7 +22,7 @@ from analytics.commands.options import (
 )
 from analytics.commands.tables import Refused, chosen, dates, numbers, write
 
-AT_ONCE = 4  # blocks of windows that are written together
+AT_ONCE = 16  # blocks of windows that are written together
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def run(arguments: Namespace) -> int:
     header = pl.DataFrame(
         schema=[patients.name, "window.ID", "window.start", "window.end", "CMA"]
     )
-    write(chain([header], _together(tables())), arguments.output)
+    write(chain([header], _together(tables())), arguments.output, ids=patients)
     return 0
 
 

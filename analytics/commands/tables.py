@@ -15,6 +15,8 @@ from polars.exceptions import ComputeError, PolarsError
 
 Cell = str | int | float | bool | None
 
+NEED_QUOTES = '"', ",", "\n", "\r"
+
 
 class Refused(Exception):
     """A command cannot do what was asked: what is wrong, where, and what to do."""
@@ -162,11 +164,26 @@ def writing(path: Path | None) -> Generator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def write(tables: Iterable[pl.DataFrame], path: Path | None) -> None:
-    """Write tables of the same columns as one CSV, what is null as NA."""
+def write(
+    tables: Iterable[pl.DataFrame], path: Path | None, *, ids: pl.Series | None = None
+) -> None:
+    """Write tables of the same columns as one CSV, what is null as NA.
+
+    With `ids` only the ids may hold what needs quotes: if none of them does, nobody
+    looks for it in every cell.
+    """
+    plain = ids is not None and not (
+        ids.str.contains_any([*NEED_QUOTES]).any()
+        or any(mark in ids.name for mark in NEED_QUOTES)
+    )
     with writing(path) as file:
         for number, table in enumerate(tables):
-            table.write_csv(file, include_header=number == 0, null_value="NA")
+            table.write_csv(
+                file,
+                include_header=number == 0,
+                null_value="NA",
+                quote_style="never" if plain else "necessary",
+            )
 
 
 def numbers(values: NDArray[np.float64]) -> pl.Series:
@@ -182,8 +199,16 @@ def counts(values: NDArray[np.float64]) -> pl.Series:
 
 
 def dates(days: NDArray[np.float64]) -> pl.Series:
-    """Return the dates of whole day numbers."""
-    return pl.Series(days.astype(np.int32)).cast(pl.Date)
+    """Return the dates of whole day numbers, as they are written.
+
+    Each day is put into words once: a writer of dates would do so for every cell.
+    """
+    if not len(days):
+        return pl.Series(dtype=pl.String)
+    first = int(days.min())
+    calendar = np.arange(first, int(days.max()) + 1, dtype=np.int32)
+    words = pl.Series(calendar).cast(pl.Date).cast(pl.String)
+    return words.gather(pl.Series((days - first).astype(np.uint32)))
 
 
 def chosen(values: pl.Series, rows: NDArray[np.int64]) -> pl.Series:

@@ -28,10 +28,22 @@ from backend.outbox.routes import PATH as TWILIO_STATUS
 from backend.outbox.routes import router as messages
 from backend.people.readers import NotSignedIn
 from backend.people.routes import router as people
+from backend.reports.pages import router as report_pages
 from backend.reports.routes import router as adherence
 from backend.settings import settings
 
-ROUTERS = (health, people, ingest, vitals, feeds, messages, inbound, push, adherence)
+ROUTERS = (
+    health,
+    people,
+    ingest,
+    vitals,
+    feeds,
+    messages,
+    inbound,
+    push,
+    adherence,
+    report_pages,
+)
 
 
 def create_app() -> FastAPI:

@@ -56,6 +56,7 @@ PLACES: dict[Role, tuple[tuple[str, str], ...]] = {
         ("Patients", "/patients"),
         ("Alerts", "/alerts"),
         ("Messages", "/outbox"),
+        ("Adherence", "/adherence"),
     ),
     Role.MANUFACTURER: (("Orders", "/orders"), ("Feed", "/feed")),
     Role.PATIENT: (

@@ -26,7 +26,6 @@ RANGES = (90, 30, 7, 1)
 # Wide enough that a line has at most some 180 points: it stays legible and quick.
 BINS = {90: DAY, 30: 6 * HOUR, 7: HOUR, 1: timedelta(minutes=10)}
 DAY_STARTS = time(3)
-TAKEN = frozenset({"on_time", "early", "taken_late", "taken"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from backend.dashboards.alerts import ALERT_COLUMNS, ALERT_TABLES, alert_path, a
 from backend.dashboards.frame import Link
 from backend.dashboards.history import (
     RANGES,
-    TAKEN,
     doses_of,
     stretch,
     timeline_of,
@@ -43,7 +42,9 @@ from backend.dashboards.words import (
     needs,
     quantity,
     strip_days,
+    taking,
 )
+from backend.doses.days import TAKEN
 from backend.errors import NotFound
 from backend.people.readers import Reader
 from backend.state.need import SILENT_AFTER
@@ -62,7 +63,7 @@ def patient_page(
     `path` is where the page stands, for its links. Who looked is left to `looks`, once
     this look is written down.
     """
-    person = _person(sight, patient_id)
+    person = person_of(sight, patient_id)
     zone: str = person["zone"]
     span = stretch(days if days in RANGES else RANGES[0], zone, sight.now)
     doses = doses_of(sight, patient_id, span.first, max(span.last, sight.now + AHEAD))
@@ -77,7 +78,7 @@ def patient_page(
         identifier=person["identifier"] or "",
         born_on=person["birth_date"],
         zone=zone,
-        regimens=regimens_of(sight, patient_id, ZoneInfo(zone)),
+        regimens=tuple(regimens_of(sight, patient_id, ZoneInfo(zone)).values()),
         needs=_needs(person, alerts),
         strip=strip_days(person["strip"] or ()),
         ranges=tuple(
@@ -94,6 +95,7 @@ def patient_page(
         records=_records(sight, patient_id),
         devices=_devices(sight, patient_id),
         audit=(),
+        taking="" if own else taking(person["adherence"] or {}),
     )
 
 
@@ -118,9 +120,11 @@ def dose_words(dose: RowMapping) -> str:
     return f"{amount} of {name}" if amount else str(name)
 
 
-def _person(sight: Sight, patient_id: UUID) -> RowMapping:
+def person_of(sight: Sight, patient_id: UUID) -> RowMapping:
+    """Return who it is; raises NotFound for whom the reader may not see."""
     found = sight.row(
         """p.given_name, p.family_name, p.birth_date, s.needs, s.strip, s.heard_until,
+        s.adherence,
         COALESCE((SELECT z.zone FROM patient_zone z WHERE z.patient_id = p.patient_id
             AND z.effective_from <= :now ORDER BY z.effective_from DESC LIMIT 1),
             c.zone) AS zone,

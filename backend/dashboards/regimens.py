@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import RowMapping
 
-from backend.dashboards.views import AsNeededRow, Prescribed
+from backend.dashboards.regimen_views import AsNeededRow, Prescribed
 from backend.dashboards.visible import Sight
 from backend.ingest.guard import NO_DOSE, doses_in
 from backend.regimens.guard import Taken, free_at, in_24_hours
@@ -22,14 +22,14 @@ LONGEST_BACK = "30 days"  # no interval between doses as needed is longer
 
 def regimens_of(
     sight: Sight, patient_id: UUID, zone: ZoneInfo
-) -> tuple[Prescribed, ...]:
-    """Return what is prescribed now; to the patient in their own language."""
+) -> dict[UUID, Prescribed]:
+    """Return what is prescribed now, by regimen; to patients in their own language."""
     today = sight.now.astimezone(zone).date()
     own = sight.reader.role == "patient"
-    return tuple(
-        _told(row, from_json(row["timing"]), zone, today, own=own)
+    return {
+        row["regimen_id"]: _told(row, from_json(row["timing"]), zone, today, own=own)
         for row in _running(sight, patient_id)
-    )
+    }
 
 
 def as_needed_of(

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from backend.clock import domain_clock, real_now
 from backend.dashboards import (
+    adherence_routes,
     assets,
     clinician_routes,
     live,
@@ -59,6 +60,7 @@ def install(app: FastAPI) -> None:
     for pages in (
         router,
         clinician_routes.router,
+        adherence_routes.router,
         patient_routes.router,
         reminder_routes.router,
         supply_routes.router,

@@ -35,6 +35,7 @@ NOTICES = {
     "snoozed": "The alert rests.",
     "closed": "The alert is closed.",
     "voided": "The record no longer counts. What followed from it was computed again.",
+    "labelled": "Your word is kept beside the record. What follows was computed again.",
     "moved": "The order has moved on.",
     "ladder": "The ladder is changed. What waits to be sent follows it.",
     "wished": "The wishes are recorded. What waits to be sent follows them.",

@@ -15,8 +15,8 @@ from backend.dashboards.supplies import orders_of, stock_row, stocks_of
 from backend.dashboards.views import DoseRow, Phase, TodayPage
 from backend.dashboards.visible import Sight
 from backend.dashboards.words import strip_days
+from backend.doses.days import TAKEN
 from backend.errors import NotFound
-from backend.state.refresh import TAKEN
 
 DAY_STARTS = timedelta(hours=3)
 DAY = timedelta(days=1)

@@ -16,8 +16,10 @@ from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.entrance import ErrorPage, SignInPage
 from backend.dashboards.frame import Link
+from backend.dashboards.regimen_views import AsNeededRow, Prescribed
 from backend.dashboards.reminder_views import RemindersPage
 from backend.dashboards.shelf import DeviceListPage
+from backend.dashboards.views_adherence import CohortPage, PatientAdherencePage
 
 # ---------------------------------------------------------------- clinician's list
 
@@ -233,31 +235,6 @@ class DoseRecord:
 
 
 @dataclass(frozen=True)
-class Prescribed:
-    """What somebody takes, as a sentence, and in which language that is."""
-
-    said: str
-    language: str = "en"
-
-
-@dataclass(frozen=True)
-class AsNeededRow:
-    """A medicine to be taken when needed: read before it is.
-
-    `free_at` is when the next dose is within limits, empty when it is now. `key` is
-    that of the next word of the patient for it.
-    """
-
-    what: str
-    said: Prescribed
-    regimen_id: UUID
-    free_at: datetime | None
-    taken: float
-    most: int | None
-    key: UUID
-
-
-@dataclass(frozen=True)
 class PatientPage:
     """One patient. `audit` says who looked here last, in real time.
 
@@ -285,6 +262,7 @@ class PatientPage:
     audit: tuple[Step, ...]
     orders: tuple[PatientOrder, ...] = ()
     records: tuple[DoseRecord, ...] = ()
+    taking: str = ""  # the figures of the last 30 days in a sentence
     own: bool = False
     section: str = "/patients"
 
@@ -395,4 +373,6 @@ Page: TypeAlias = (
     | TodayPage
     | DeviceListPage
     | RemindersPage
+    | PatientAdherencePage
+    | CohortPage
 )

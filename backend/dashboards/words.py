@@ -69,6 +69,11 @@ SEEN = {
     "alert_snoozed": "snoozed an alert",
     "alert_closed": "closed an alert",
     "dose_event_voided": "declared a dose record void",
+    "dose_event_overruled": "said what a dose record was",
+    "dose_event_overrule_undone": "took back what was said of a dose record",
+    "patient_adherence_seen": "read how doses were taken",
+    "adherence_document_made": "made a document of how doses were taken",
+    "emerge_report_seen": "read the report of all their patients",
     "dose_self_reported": "reported a dose",
     "reorder_moved": "moved an order",
     "in_use_seen": "read what is in use",
@@ -228,3 +233,28 @@ def instant_of(value: object) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo is not None else None
+
+
+PHASES = {
+    "stopped": "seems to have stopped",
+    "not_started": "has not started",
+    "unknown": "whether doses are taken is not known",
+}
+
+
+def taking(figures: Mapping[str, object]) -> str:
+    """Return the state row's figures of adherence in a sentence; "" where none is."""
+    expected, taken = figures.get("expected"), figures.get("taken")
+    if not isinstance(expected, int) or not isinstance(taken, int):
+        return ""
+    told = [f"{taken} of {expected} doses taken in the last {figures['days']} days"]
+    if figures["unknown_days"]:
+        told.append(_counted(figures["unknown_days"], "unknown day"))
+    if figures["longest_gap_d"]:
+        told.append(f"longest gap {_counted(figures['longest_gap_d'], 'day')}")
+    phase = PHASES.get(str(figures["phase"]))
+    return "; ".join([", ".join(told), *([phase] if phase else [])]) + "."
+
+
+def _counted(count: object, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -201,7 +201,7 @@ def _match(
                 row["amount"],
                 row["unit"],
                 row["compartment"],
-                row["said"],
+                row["ruled"] or row["said"],
             )
             for row in events
         ],
@@ -288,7 +288,10 @@ def _events(session: Session, stretches: Sequence[Stretch]) -> Sequence[RowMappi
     return fetch(
         session,
         """SELECT r.i, e.patient_id, e.dose_event_id, e.occurred_at, e.evidence, e.said,
-            e.label, e.amount, e.unit, e.compartment
+            e.label, e.amount, e.unit, e.compartment, (SELECT o.label
+                FROM event_override o WHERE o.patient_id = e.patient_id
+                  AND o.dose_event_id = e.dose_event_id
+                ORDER BY o.recorded_at DESC, o.override_id DESC LIMIT 1) AS ruled
         FROM rows(i int, patient_id uuid, regimen_id uuid, first date, last date)
         JOIN dose_event e ON e.patient_id = r.patient_id
             AND e.regimen_id = r.regimen_id AND e.voided_at IS NULL

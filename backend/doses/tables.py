@@ -73,6 +73,26 @@ class Void(Row, table=True):
     at: datetime = instant()
 
 
+class EventOverride(Row, table=True):
+    """What a clinician says a dose event was, over device and rule; never edited.
+
+    The newest of an event holds; `label` None takes back what was said before.
+    """
+
+    patient_id: UUID = Field(primary_key=True)
+    override_id: UUID = Field(default_factory=uuid4, primary_key=True)
+    dose_event_id: UUID
+    label: str | None = text(default=None)
+    reason: str = text()
+    actor_id: UUID
+    at: datetime = instant()
+    recorded_at: datetime = instant()
+
+    __table_args__ = (
+        Index("ix_event_override", "patient_id", "dose_event_id", "recorded_at"),
+    )
+
+
 class DoseCorrection(Row, table=True):
     """Openings of a dose-day added (pocket dose) or taken off (refill) by a person."""
 

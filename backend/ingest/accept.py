@@ -18,6 +18,7 @@ from backend.devices.assign import lock
 from backend.devices.contact import note
 from backend.devices.holes import holes
 from backend.doses.changes import Changes, Fact
+from backend.doses.days import TAKEN
 from backend.doses.record import record
 from backend.doses.rematch import rematch
 from backend.doses.touched import in_holes
@@ -30,7 +31,7 @@ from backend.ingest.verdicts import oddities, refused, verdicts
 from backend.ingest.worklist import settled
 from backend.people.readers import Sender
 from backend.reminders.plan import cancel_for, reopen
-from backend.state.refresh import TAKEN, refresh
+from backend.state.refresh import refresh
 from backend.supply.reorder import reviewed
 from backend.supply.use import holdings, settle
 

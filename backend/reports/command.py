@@ -1,4 +1,4 @@
-"""`python -m backend report`: tables of what is stored, as CSV. Light to load."""
+"""`python -m backend report`: tables of what is stored, and reports. Light to load."""
 
 import argparse
 import csv
@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+
+from backend.reports import emerge_command
 
 IMPLEMENTATION_WORDS = """\
 Print implementation a monitor-day of an imported study.
@@ -70,13 +72,13 @@ def _implementation_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _implementation(asked: argparse.Namespace) -> int:
-    from analytics.adherence.dose_days import Rule
+    from analytics.adherence.dose_days import IMPLEMENTATION_COLUMNS, Rule
     from backend.clock import domain_now
     from backend.database import transaction
     from backend.database.sets import execute
     from backend.errors import Unprocessable
     from backend.regimens.fhir_time import read_day
-    from backend.reports.implementation import COLUMNS, implementation_report
+    from backend.reports.implementation import implementation_report
 
     first = read_day(asked.first, "--from") if asked.first else None
     last = read_day(asked.last, "--to") if asked.last else None
@@ -98,7 +100,7 @@ def _implementation(asked: argparse.Namespace) -> int:
         )
         with _output(asked.output) as file:
             out = csv.writer(file, lineterminator="\n")
-            out.writerow(COLUMNS)
+            out.writerow(IMPLEMENTATION_COLUMNS)
             out.writerows(day.cells() for day in days)
     return 0
 
@@ -158,4 +160,5 @@ TABLES: Mapping[str, Table] = {
     "reconciliation": Table(
         _reconciliation, _reconciliation_arguments, RECONCILIATION_WORDS
     ),
+    "emerge": Table(emerge_command.run, emerge_command.arguments, emerge_command.WORDS),
 }

@@ -36,19 +36,6 @@ from backend.regimens.zones import DAY, zone_named
 MONITORS_AT_ONCE = 100
 NOON = time(12)
 
-Columns = tuple[str, ...]
-COLUMNS: Columns = (
-    "PatientCode",
-    "Monitor",
-    "Date",
-    "RecordedOpenings",
-    "AddedOpenings",
-    "CorrectedOpenings",
-    "ExpectedOpenings",
-    "NonMonitored",
-    "Implementation",
-)
-
 
 class UnknownStudy(NotFound):
     """No study of this name was imported."""

@@ -11,9 +11,12 @@ from pydantic import BaseModel
 from backend.audit.record import record
 from backend.clock import domain_now
 from backend.database import transaction
+from backend.doses.days import Span
+from backend.doses.figures import MEASURES, Figures, figures, visible
 from backend.errors import NotFound, Unprocessable
 from backend.people.readers import Reader, only, signed_in
-from backend.reports.adherence import MEASURES, Figures, Span, figures, visible
+from backend.reports.cohort import Asked, report
+from backend.reports.told import EmergeOut, told
 
 LONGEST = timedelta(days=3660)
 USUAL = timedelta(days=90)
@@ -107,6 +110,27 @@ def of_all(
         regimens=[_told(each, names) for each in found],
         next=patients[-1] if len(patients) == limit else None,
     )
+
+
+@router.get("/adherence/report")
+def emerge_of_all(
+    reader: Asking,
+    study: Annotated[str | None, Query(max_length=100)] = None,
+    drug: Annotated[str | None, Query(max_length=100)] = None,
+    first: From = None,
+    last: To = None,
+    days: Annotated[int, Query(ge=1, le=1096)] = 365,
+) -> EmergeOut:
+    """Return the EMERGE report of a cohort whom the reader looks after.
+
+    Of one study or medicine, or all; who was first due before `from` is left out.
+    Curves reach `days` from the first dose. Writes one audit row with all patients.
+    """
+    now = domain_now()
+    only(reader, "clinician")
+    asked = Asked(last or now.date(), first, study, drug, days)
+    with transaction() as session:
+        return told(report(session, reader, asked, now=now))
 
 
 def _names(given: list[str] | None) -> list[str]:

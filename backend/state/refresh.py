@@ -10,14 +10,16 @@ from sqlalchemy import RowMapping
 from sqlmodel import Session
 
 from backend.database.sets import execute, fetch
+from backend.doses.days import TAKEN
 from backend.live import touch
+from backend.state.adherence import LOOK_BACK, Dosed, figures
 from backend.state.need import Facts, needs
 
 STRIP_DAYS = 14
 DAY_STARTS = timedelta(hours=3)
-TAKEN = frozenset({"on_time", "early", "taken_late", "taken"})
 
 Doses = Mapping[UUID, Sequence[RowMapping]]
+Extras = Mapping[UUID, Mapping[UUID, Sequence[datetime]]]
 
 
 def refresh(session: Session, patient_ids: Collection[UUID], *, now: datetime) -> None:
@@ -28,25 +30,26 @@ def refresh(session: Session, patient_ids: Collection[UUID], *, now: datetime) -
     ids = sorted(set(patient_ids))
     if not ids:
         return
-    doses = _doses(session, ids, now)
+    doses, extras = _doses(session, ids, now), _extras(session, ids, now)
     facts = _facts(session, ids, now)
-    items = [_item(row, doses, now) for row in facts]
+    items = [_item(row, doses, extras, now) for row in facts]
     execute(
         session,
         """INSERT INTO patient_state AS s (patient_id, clinic_id, need, needs, strip,
-            counts, last_dose_at, heard_until, next_due_at, run_out_on, open_reorders,
-            open_alerts, worst_alert, vitals, changed_at, version)
-        SELECT patient_id, clinic_id, need, needs, strip, counts, last_dose_at,
-            heard_until, next_due_at, run_out_on, open_reorders, open_alerts,
-            worst_alert, '{}', :now, 1
+            counts, adherence, last_dose_at, heard_until, next_due_at, run_out_on,
+            open_reorders, open_alerts, worst_alert, vitals, changed_at, version)
+        SELECT patient_id, clinic_id, need, needs, strip, counts, adherence,
+            last_dose_at, heard_until, next_due_at, run_out_on, open_reorders,
+            open_alerts, worst_alert, '{}', :now, 1
         FROM rows(patient_id uuid, clinic_id uuid, need int, needs jsonb, strip jsonb,
-            counts jsonb, last_dose_at timestamptz, heard_until timestamptz,
-            next_due_at timestamptz, run_out_on date, open_reorders int,
-            open_alerts int, worst_alert text)
+            counts jsonb, adherence jsonb, last_dose_at timestamptz,
+            heard_until timestamptz, next_due_at timestamptz, run_out_on date,
+            open_reorders int, open_alerts int, worst_alert text)
         ON CONFLICT (patient_id) DO UPDATE SET need = excluded.need,
             needs = excluded.needs, strip = excluded.strip, counts = excluded.counts,
-            last_dose_at = excluded.last_dose_at, heard_until = excluded.heard_until,
-            next_due_at = excluded.next_due_at, run_out_on = excluded.run_out_on,
+            adherence = excluded.adherence, last_dose_at = excluded.last_dose_at,
+            heard_until = excluded.heard_until, next_due_at = excluded.next_due_at,
+            run_out_on = excluded.run_out_on,
             open_reorders = excluded.open_reorders, open_alerts = excluded.open_alerts,
             worst_alert = excluded.worst_alert, changed_at = excluded.changed_at,
             version = s.version + 1""",
@@ -122,11 +125,12 @@ def _facts(session: Session, ids: list[UUID], now: datetime) -> Sequence[RowMapp
 def _doses(session: Session, ids: list[UUID], now: datetime) -> Doses:
     rows = fetch(
         session,
-        """SELECT patient_id, dose_day, label, due_at, window_until FROM scheduled_dose
+        """SELECT patient_id, regimen_id, dose_day, zone, label, due_at, window_until
+        FROM scheduled_dose
         WHERE patient_id = ANY(:ids) AND dose_day >= :first
         ORDER BY patient_id, dose_day, due_at, occurrence""",
         ids=ids,
-        first=now.date() - timedelta(days=STRIP_DAYS + 1),
+        first=now.date() - timedelta(days=LOOK_BACK + 1),
     )
     grouped: defaultdict[UUID, list[RowMapping]] = defaultdict(list)
     for row in rows:
@@ -134,7 +138,28 @@ def _doses(session: Session, ids: list[UUID], now: datetime) -> Doses:
     return grouped
 
 
-def _item(row: RowMapping, doses: Doses, now: datetime) -> dict[str, object]:
+def _extras(session: Session, ids: list[UUID], now: datetime) -> Extras:
+    """Return when doses were taken that nobody had scheduled, by patient, regimen."""
+    rows = fetch(
+        session,
+        """SELECT e.patient_id, e.regimen_id, e.occurred_at FROM regimen g
+        JOIN dose_event e USING (patient_id, regimen_id)
+        WHERE g.patient_id = ANY(:ids) AND e.occurred_at >= :first
+          AND e.label = 'extra' AND e.voided_at IS NULL""",
+        ids=ids,
+        first=now - timedelta(days=LOOK_BACK + 2),
+    )
+    found: defaultdict[UUID, defaultdict[UUID, list[datetime]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for row in rows:
+        found[row["patient_id"]][row["regimen_id"]].append(row["occurred_at"])
+    return found
+
+
+def _item(
+    row: RowMapping, doses: Doses, extras: Extras, now: datetime
+) -> dict[str, object]:
     mine = doses.get(row["patient_id"], ())
     today = (now.astimezone(ZoneInfo(row["zone"])) - DAY_STARTS).date()
     days = _days(mine, today)
@@ -151,6 +176,15 @@ def _item(row: RowMapping, doses: Doses, now: datetime) -> dict[str, object]:
         "needs": reasons,
         "strip": [{"day": day.isoformat(), "labels": labels} for day, labels in days],
         "counts": _counts(days),
+        "adherence": figures(
+            (
+                Dosed(one["regimen_id"], one["dose_day"], one["zone"], one["label"])
+                for one in mine
+            ),
+            extras.get(row["patient_id"], {}),
+            today=today,
+            ever=row["last_dose_at"] is not None,
+        ),
         "last_dose_at": row["last_dose_at"],
         "heard_until": heard_until,
         "next_due_at": _next_due(mine, now),

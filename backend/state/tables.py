@@ -15,7 +15,8 @@ class PatientState(Row, table=True):
     Its row lock is also what serialises all that happens to one patient: whoever
     changes a patient's doses, stock or alerts locks it first, several in order of id.
     `need` sorts the clinician's list, most needing first; `needs` says why. `strip` is
-    the last 14 dose-days, oldest first: [{"day": ..., "labels": [...]}].
+    the last 14 dose-days, oldest first: [{"day": ..., "labels": [...]}]. `adherence`
+    are the figures of the last 30, as `backend.state.adherence` returns them.
     """
 
     patient_id: UUID = Field(primary_key=True)
@@ -24,6 +25,7 @@ class PatientState(Row, table=True):
     needs: list[dict[str, object]] = document(default_factory=list)
     strip: list[dict[str, object]] = document(default_factory=list)
     counts: dict[str, int] = document(default_factory=dict)
+    adherence: dict[str, object] = document(default_factory=dict)
     last_dose_at: datetime | None = instant(default=None)
     heard_until: datetime | None = instant(default=None)
     next_due_at: datetime | None = instant(default=None)

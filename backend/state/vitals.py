@@ -27,8 +27,8 @@ WHERE s.patient_id = u.p
 
 BEGIN = """
 INSERT INTO patient_state (patient_id, clinic_id, need, needs, strip, counts,
-  open_reorders, open_alerts, vitals, changed_at, version)
-SELECT u.p, %s, 0, '[]', '[]', '{}', 0, 0, '{}', %s, 0
+  adherence, open_reorders, open_alerts, vitals, changed_at, version)
+SELECT u.p, %s, 0, '[]', '[]', '{}', '{}', 0, 0, '{}', %s, 0
 FROM unnest(%s::uuid[]) AS u(p) ORDER BY u.p ON CONFLICT DO NOTHING
 """
 

@@ -133,7 +133,7 @@ def _ask(
         json=sent,
     ) as answer:
         live = answer.headers.get("content-type", "").startswith(STREAM)
-        told = "" if live else answer.read().decode()
+        told = "" if live else answer.read().decode(errors="replace")
     if answer.status_code >= 500:
         yield f"broke with {answer.status_code}"
     if str(route) in PUBLIC:

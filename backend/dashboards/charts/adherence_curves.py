@@ -1,5 +1,6 @@
 """Implementation, persistence and adherence of a cohort by day, each with its band."""
 
+from collections.abc import Sequence
 from math import isfinite
 
 from analytics.adherence.curves import Curves
@@ -14,8 +15,7 @@ STYLES: dict[str, tuple[str, str, list[int]]] = {
     "persistence": (palette.STOCK, palette.STOCK_BAND, [7, 4]),
     "adherence": (COLOURS[DoseState.TAKEN], palette.WINDOW, [1, 0]),
 }
-NAMED_AT = {"implementation": (0.9, -22), "persistence": (0.7, -24)}
-NAMED_AT["adherence"] = (0.7, 32)  # share of the days, pixels below the line
+APART = 8  # per cent between the names of two lines
 TOLD_DAYS = (30, 90, 180, 365)
 
 
@@ -29,7 +29,7 @@ def adherence_curves(curves: Curves) -> Chart:
     def draw(width: int, ticks: int) -> Spec:
         layers: list[Json] = [layer for each in all_of for layer in _band(each, ticks)]
         layers += [_line(each, ticks) for each in all_of]
-        layers += [_name(each) for each in all_of]
+        layers.append(_names(all_of))
         return framed({"height": 260, "layer": layers}, width=width)
 
     return Chart(
@@ -71,23 +71,32 @@ def _line(curve: Curve, ticks: int) -> Spec:
     return {"data": _points(curve), "mark": mark, "encoding": encoding}
 
 
-def _name(curve: Curve) -> Spec:
-    """Return the curve's name, written clear of the bands."""
-    shown = [day for day in range(len(curve.value)) if isfinite(curve.value[day])]
-    share, below = NAMED_AT[curve.name]
+def _names(curves: Sequence[Curve]) -> Spec:
+    """Return the curves' names at their ends, moved apart where they would touch."""
+    ends = {
+        curve.name: (shown[-1], float(curve.value[shown[-1]]) * 100)
+        for curve in curves
+        if (shown := [d for d in range(len(curve.value)) if isfinite(curve.value[d])])
+    }
     values: list[Json] = []
-    if shown:
-        day = shown[round(share * (len(shown) - 1))]
-        at = float(curve.value[day]) * 100
-        values.append({"day": day, "value": at, "name": curve.name.capitalize()})
+    least = 0.0
+    for name in sorted(ends, key=lambda name: ends[name][1]):
+        day, at = ends[name]
+        at = max(at, least)
+        least = at + APART
+        values.append({"day": day, "value": at, "name": name})
+    names: list[Json] = list(STYLES)
+    inks: list[Json] = [style[0] for style in STYLES.values()]
+    scale: Spec = {"domain": names, "range": inks}
     return {
         "data": {"values": values},
-        "mark": {"type": "text", "align": "center", "dy": below, "fontSize": 12}
-        | {"color": STYLES[curve.name][0], "aria": False},
+        "mark": {"type": "text", "align": "left", "dx": 6, "fontSize": 12}
+        | {"aria": False},
         "encoding": {
             "x": {"field": "day", "type": "quantitative"},
             "y": {"field": "value", "type": "quantitative"},
             "text": {"field": "name"},
+            "color": {"field": "name", "legend": None, "scale": scale},
         },
     }
 

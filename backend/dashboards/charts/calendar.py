@@ -77,7 +77,13 @@ def _layers(days: Sequence[Day]) -> list[Json]:
     y: Spec = {
         "field": "week",
         "type": "ordinal",
-        "axis": {"title": None, "domain": False, "ticks": False},
+        "axis": {
+            "title": None,
+            "domain": False,
+            "ticks": False,
+            "minExtent": 52,  # a browser's letters may be wider than ours
+            "labelExpr": "slice(datum.label, 0, -5)",  # the year is in the sentence
+        },
         "sort": {"field": "monday"},
         "scale": {"paddingInner": 0.12},
     }

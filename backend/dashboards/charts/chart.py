@@ -1,7 +1,7 @@
 """A chart as a value, and its drawings.
 
 The specification is Vega-Lite; `vl-convert` draws it in this process, without network
-and without a browser. The same value gives the page's SVG and a document's PDF.
+and without a browser. The same value gives the drawings of pages and of documents.
 """
 
 import re
@@ -95,9 +95,11 @@ def inline_svg(chart: Chart, *, narrow: bool = False) -> Markup:
     return _titled(orjson.dumps(spec), chart.title, chart.summary)
 
 
-def pdf(chart: Chart) -> bytes:
-    """Return the wide drawing as a PDF page of its size, in the light colours."""
-    return vl_convert.svg_to_pdf(_draw(orjson.dumps(chart.wide)))
+def document_svg(chart: Chart, *, width: int | None = None) -> bytes:
+    """Return the wide drawing, so many pixels wide, for a document, else the narrow
+    one; in the light colours."""
+    spec = chart.narrow if width is None else {**chart.wide, "width": width}
+    return _draw(orjson.dumps(spec)).encode()
 
 
 @lru_cache(maxsize=512)

@@ -1,5 +1,6 @@
 """The commands on dispensing data against AdhereR's outputs, and what they refuse."""
 
+import csv
 from collections.abc import Callable
 from math import isclose
 from pathlib import Path
@@ -338,3 +339,28 @@ def test_empty_lines_are_no_rows(
 
     assert main(["cma", str(events), *NAMED]) == 0
     assert capsys.readouterr().out == want
+
+
+@pytest.mark.parametrize("who", ["Doe, J", 'the "first"', "two\nlines", "plain"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("cma",),
+        ("episodes", "--max-gap", "9"),
+        ("per-episode", "--max-gap", "9", "--measure", "CMA9"),
+        ("sliding", "--measure", "CMA7", "--window", "9", "--step", "90"),
+    ],
+)
+def test_an_id_comes_back_as_it_was_given(
+    tmp_path: Path, who: str, command: tuple[str, ...]
+) -> None:
+    path, out = tmp_path / "events.csv", tmp_path / "out.csv"
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["PATIENT_ID", "DATE", "DURATION"])
+        table.writerows([[who, f"2026-03-{day:02}", "7"] for day in (1, 9, 31)])
+
+    assert main([command[0], str(path), *command[1:], "-o", str(out)]) == 0
+
+    with out.open(newline="") as file:
+        assert {row["PATIENT_ID"] for row in csv.DictReader(file)} == {who}

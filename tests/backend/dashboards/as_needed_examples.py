@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from backend.dashboards.views import AsNeededRow, Prescribed
+from backend.dashboards.regimen_views import AsNeededRow, Prescribed
 
 LATER = datetime(2026, 6, 1, 19, 20, tzinfo=UTC)
 AS_NEEDED = tuple(

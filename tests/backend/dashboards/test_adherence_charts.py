@@ -18,8 +18,8 @@ from analytics.adherence.monitoring import Record, Regimen
 from analytics.adherence.persistence import Cohort
 from backend.dashboards.charts.adherence_curves import adherence_curves
 from backend.dashboards.charts.calendar import calendar, state_of
-from backend.dashboards.charts.chart import Chart, inline_svg, pdf
-from backend.dashboards.charts.chronology import chronology
+from backend.dashboards.charts.chart import Chart, document_svg, inline_svg
+from backend.dashboards.charts.chronology import chronicle, chronology
 from backend.dashboards.charts.intervals import interval_histogram
 from backend.dashboards.charts.medication import Supply, Window, medication
 from backend.dashboards.charts.palette import DoseState
@@ -50,7 +50,7 @@ def charts() -> dict[str, Chart]:
     cohort = Cohort.daily(taken, np.ones(taken.shape, dtype=bool))
     gaps = known_gaps([opening.at for opening in record.taken], record.unknown)
     return {
-        "chronology": chronology(record),
+        "chronology": chronology(chronicle(record)),
         "calendar": calendar(record.days),
         "curves": adherence_curves(curves(cohort, gap=5, draws=50)),
         "intervals": interval_histogram(gaps, interval=24 * HOUR),
@@ -68,7 +68,7 @@ EMPTY = (
     medication([]),
     interval_histogram([], interval=24 * HOUR),
     calendar([]),
-    chronology(Record([], FIRST, FIRST)),
+    chronology(chronicle(Record([], FIRST, FIRST))),
 )
 
 
@@ -89,7 +89,7 @@ def test_it_is_drawn_for_pages_without_exceptions_and_for_documents(name: str) -
 
     forbidden = r"<style|<script|<image|\sstyle=|\son\w+=|https?://"
     assert re.findall(forbidden, drawing) == []
-    assert pdf(chart).startswith(b"%PDF")
+    assert document_svg(chart, width=640).startswith(b"<svg")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,7 +14,7 @@ from jsonschema import validate
 from backend.dashboards import assets
 from backend.dashboards.charts import palette
 from backend.dashboards.charts.axis import DoseMark, HeartRateBin
-from backend.dashboards.charts.chart import Chart, inline_svg, pdf
+from backend.dashboards.charts.chart import Chart, document_svg, inline_svg
 from backend.dashboards.charts.palette import COLOURS, SHAPES, DoseState
 from backend.dashboards.charts.stock import StockLevel, stock
 from backend.dashboards.charts.strip import StripDay, dose_strip, symbols, words
@@ -150,7 +150,7 @@ def test_stock_tells_when_it_will_run_out() -> None:
 
 
 def test_a_document_gets_the_same_chart() -> None:
-    assert pdf(a_stock_chart()).startswith(b"%PDF")
+    assert document_svg(a_stock_chart(), width=640).startswith(b"<svg")
 
 
 def test_states_differ_in_shape_not_only_in_colour() -> None:

@@ -157,8 +157,8 @@ def outcome(session: Session) -> dict[str, Any]:
         "events": "SELECT sequence, label, occurred_at FROM dose_event ORDER BY 1",
         "stock": "SELECT on_hand, use_per_day, run_out_on, run_out_early, run_out_late "
         "FROM stock",
-        "state": "SELECT strip, counts, last_dose_at, heard_until, need, open_alerts, "
-        "next_due_at, run_out_on FROM patient_state",
+        "state": "SELECT strip, counts, adherence, last_dose_at, heard_until, need, "
+        "open_alerts, next_due_at, run_out_on FROM patient_state",
     }
     return {
         name: [tuple(row.values()) for row in fetch(session, question)]

@@ -13,10 +13,10 @@ from backend.app import create_app
 from backend.audit.record import SYSTEM
 from backend.audit.tables import AuditRow
 from backend.database import transaction
+from backend.doses.figures import MEASURES
 from backend.doses.tables import DoseEvent
 from backend.people.consent import withdraw
 from backend.regimens.tables import ScheduledDose
-from backend.reports.adherence import MEASURES
 from tests import builders
 from tests.backend.dashboards.clinic import (
     Browser,
