@@ -64,7 +64,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def _columns(text: str) -> dict[str, str]:
-    given = dict(part.partition("=")[::2] for part in text.split(","))
+    given: dict[str, str] = {}
+    for part in text.split(","):
+        key, _, name = part.partition("=")
+        given[key] = name
     if not set(given) <= set(NAMES) or not all(given.values()):
         wanted = ",".join(f"{key}=..." for key in NAMES)
         raise ArgumentTypeError(f"{text!r}: write {wanted}, or some of them")

@@ -15,7 +15,8 @@ from backend.dashboards.charts.calendar import calendar
 from backend.dashboards.charts.chronology import chronicle, chronology
 from backend.dashboards.charts.intervals import interval_histogram
 from backend.dashboards.charts.medication import Supply, Window, medication
-from backend.dashboards.frame import Link
+from backend.dashboards.frame import Frame, Link
+from backend.dashboards.views import Page
 from backend.dashboards.views_adherence import (
     CohortPage,
     EventRow,
@@ -126,3 +127,12 @@ def a_cohort(*, empty: bool = False) -> CohortPage:
         document="/adherence.pdf?drug=examplinib",
         problem="Nobody whom you care for fits." if empty else None,
     )
+
+
+def adherence_pages(frame: Frame) -> dict[str, tuple[Page, Frame]]:
+    """Return the pages of adherence by name, with the frame they are read in."""
+    return {
+        "patient-adherence": (a_patient_adherence(), frame),
+        "cohort": (a_cohort(), frame),
+        "cohort-empty": (a_cohort(empty=True), frame),
+    }

@@ -43,7 +43,7 @@ from backend.dashboards.views import (
     StockRow,
     TodayPage,
 )
-from tests.backend.dashboards.adherence_examples import a_cohort, a_patient_adherence
+from tests.backend.dashboards.adherence_examples import adherence_pages
 from tests.backend.dashboards.as_needed_examples import AS_NEEDED
 from tests.backend.dashboards.reminder_examples import reminder_pages
 from tests.backend.dashboards.shelf_examples import a_shelf
@@ -272,7 +272,6 @@ def a_patient_page(days: int = 90) -> PatientPage:
             DeviceRow("Wrist 7F", "wearable", NOW - timedelta(days=2), None, True),
         ),
         audit=(SEEN,),
-        taking="27 of 30 doses taken in the last 30 days, 1 unknown day.",
     )
 
 
@@ -373,9 +372,7 @@ def pages() -> dict[str, tuple[Page, Frame]]:
         "patients-empty": (PatientListPage(rows=()), clinician),
         "patient": (a_patient_page(), clinician),
         "patient-week": (a_patient_page(7), clinician),
-        "patient-adherence": (a_patient_adherence(), clinician),
-        "cohort": (a_cohort(), clinician),
-        "cohort-empty": (a_cohort(empty=True), clinician),
+        **adherence_pages(clinician),
         "alerts": (alerts, clinician),
         "alert": (alert, clinician),
         "outbox": (OutboxPage(messages, demo=True), clinician),
