@@ -211,7 +211,7 @@ def claimed(row: OutboxMessage) -> Claimed:
     return Claimed(
         *(row.message_id, row.patient_id, row.clinic_id, row.kind, row.channel),
         *(row.address, row.language, row.params, row.due_at, row.valid_until),
-        *(row.attempt, row.reference),
+        *(row.attempt, row.reference, row.priority),
     )
 
 
