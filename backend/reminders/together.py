@@ -145,7 +145,8 @@ def _group(row: Claimed) -> list[str]:
 
 WAITING = """
 SELECT m.message_id, m.patient_id, m.clinic_id, m.kind, m.channel, m.address,
-       m.language, m.params, m.due_at, m.valid_until, m.attempt, m.reference
+       m.language, m.params, m.due_at, m.valid_until, m.attempt, m.reference,
+       m.priority
 FROM rows(patient_id uuid, dedup_key text)
 JOIN outbox_message AS m USING (patient_id, dedup_key)
 WHERE m.state = 'pending' AND m.attempt = 0 AND NOT m.params ? 'behind'

@@ -87,7 +87,7 @@ class FakeSensor:
         """Begin a new link."""
         self._told.clear()
 
-    async def pair(self) -> None:
+    async def pair(self, *, secure: bool = True) -> None:  # noqa: ARG002
         self.pairings += 1
 
     async def start_notify(

@@ -115,6 +115,7 @@ def test_every_profile_is_found() -> None:
     names = [profile.name for profile in discovered()]
     assert names == [
         "blood pressure monitor",
+        "continuous glucose monitor",
         "glucose meter",
         "heart rate",
         "medication monitor over GHS",

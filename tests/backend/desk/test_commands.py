@@ -163,7 +163,10 @@ def test_a_patient_is_found_by_the_number_the_clinic_knows(clinic: Clinic) -> No
     ("words", "why"),
     [
         (("consent", "grant", "_", "marketing"), "A purpose is one of care, "),
-        (("consent", "grant", "_", "supply"), "Name whom supply is for"),
+        (
+            ("consent", "grant", "_", "supply"),
+            "Name the manufacturer of supply with --to",
+        ),
         (("consent", "grant", "_", "supply", "--to", "?"), "No manufacturer is called"),
         (("contact", "add", "_", "fax", "+41790000002"), "A channel is one of sms, "),
         (("contact", "add", "_", "sms", "0790000002"), "That is no address for sms"),
