@@ -18,7 +18,7 @@ WAYS = {
     "sms": "text",
     "voice": "call",
     "email": "mail",
-    "webpush": "push message",
+    "push": "push message",
     "worklist": "entry in the worklist",
 }
 WHOM = {

@@ -73,6 +73,7 @@ class RemindersPage:
     """How a patient is reminded, and each reminder there was.
 
     `path` is where this page and its forms are, `own` whether the patient reads it.
+    `push_key` is what the patient's browser subscribes with, where push is set up.
     """
 
     template: ClassVar[str] = "reminders.html"
@@ -91,5 +92,6 @@ class RemindersPage:
     moved: tuple[str, ...]
     today: date
     rows: tuple[LedgerRow, ...]
+    push_key: str | None = None
     next_href: str | None = None
     section: str = "/patients"

@@ -24,11 +24,12 @@ from backend.dashboards.render import moment
 from backend.dashboards.visible import Sight
 from backend.errors import NotFound
 from backend.ingest.pause import may_pause
+from backend.people.push_key import application_key
 from backend.reminders.ladder import CHANNELS, MINUTE, Step
 from backend.reminders.plan import ladder
 
 BLANK_STEPS = 2
-SHORT = {"sms": "text", "voice": "call", "email": "mail", "webpush": "push"}
+SHORT = {"sms": "text", "voice": "call", "email": "mail", "push": "push"}
 PAUSES = {"hospital": "In hospital", "vacation": "On vacation"}
 
 
@@ -73,6 +74,7 @@ def reminders_page(
         moved=tuple(_moved(row) for row in _shifts(sight, patient_id)),
         today=sight.now.astimezone(ZoneInfo(zone)).date(),
         rows=tuple(ledger_row(row, zone) for row in rows),
+        push_key=application_key() if own else None,
         next_href=address(path, after=onward) if onward else None,
         section="/reminders" if own else "/patients",
     )

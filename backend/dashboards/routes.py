@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.responses import Response
 
 from backend.clock import domain_clock, real_now
@@ -53,6 +53,16 @@ def sign_in_page(
 def start(visit: Visiting) -> RedirectResponse:
     """Send each reader to their own pages."""
     return RedirectResponse(home(Role(visit.reader.role)), 303)
+
+
+@router.get("/push-worker.js")
+def push_worker() -> FileResponse:
+    """Give the script at the root, where alone it may act for every page."""
+    return FileResponse(
+        assets.FOLDER / "push-worker.js",
+        media_type="text/javascript",
+        headers={"Cache-Control": "no-cache"},
+    )
 
 
 def install(app: FastAPI) -> None:

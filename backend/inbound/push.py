@@ -15,14 +15,13 @@ from backend.clock import domain_now
 from backend.database import transaction
 from backend.errors import Forbidden, NotFound, Unprocessable
 from backend.people.hold import hold
+from backend.people.push_key import application_key
 from backend.people.reach import end_contact
 from backend.people.readers import Reader, only, signed_in
 from backend.people.register import Contact, add_contact
 from backend.people.tables import ContactPoint
 from backend.reminders.plan import replan
-from backend.settings import settings
 from backend.state.refresh import refresh
-from notifications.channels.push import public_key
 
 CHANNEL = "push"
 # The servers of browsers, and no other: we call whatever address is subscribed.
@@ -73,10 +72,10 @@ class PushKey(BaseModel):
 def push_key(reader: Asking) -> PushKey:
     """Return the key that a browser subscribes with; 404 where push is not set up."""
     only(reader, "patient")
-    key = settings().push_key
+    key = application_key()
     if key is None:
         raise NotFound("Push is not set up here.")
-    return PushKey(key=public_key(key.get_secret_value()))
+    return PushKey(key=key)
 
 
 @router.post("/push-subscriptions", status_code=204)

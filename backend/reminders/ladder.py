@@ -24,7 +24,7 @@ MOST_STEPS = 8
 MOST_ALIKE = 3  # a third call is the last
 WORKLIST = "worklist"
 CHANNELS: Mapping[Recipient, tuple[str, ...]] = {
-    "patient": ("sms", "voice", "email", "webpush"),
+    "patient": ("sms", "voice", "email", "push"),
     "caregiver": ("sms", "voice", "email"),
     "clinic": (WORKLIST,),
 }

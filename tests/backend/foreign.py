@@ -26,6 +26,7 @@ PUBLIC = {
     "GET /healthz/worker",
     "GET /readyz",
     "GET /openapi.json",
+    "GET /push-worker.js",
     "GET /v1/clock",
     "GET /sign-in",
     "POST /sign-in",
