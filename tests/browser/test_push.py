@@ -66,10 +66,16 @@ def page(chromium: Browser, told: Told) -> Generator[Page]:
     example, frame = pages()["reminders-own"]
     assert isinstance(example, RemindersPage)
     written = render(replace(example, push_key=KEY), replace(frame, live=None))
-    worker = assets.FOLDER / "push-worker.js"
+
+    def reminders(_request: Request) -> HTMLResponse:
+        return HTMLResponse(written)
+
+    def worker(_request: Request) -> FileResponse:
+        return FileResponse(assets.FOLDER / "push-worker.js")
+
     routes = [
-        Route("/reminders", lambda _: HTMLResponse(written)),
-        Route("/push-worker.js", lambda _: FileResponse(worker)),
+        Route("/reminders", reminders),
+        Route("/push-worker.js", worker),
         Route("/v1/push-subscriptions", told.hear, methods=["POST", "DELETE"]),
         Mount("/static", assets.serve),
     ]
