@@ -65,14 +65,17 @@ def rungs(steps: Sequence[Step], dose: Due) -> list[Rung]:
     return _ordered(_heeded(_alive(placed, dose), dose))
 
 
-def place(delays: Sequence[timedelta], window: timedelta) -> list[timedelta]:
+def place(
+    delays: Sequence[timedelta], window: timedelta, *, after: timedelta = NONE
+) -> list[timedelta]:
     """Return ascending delays within a window: what does not fit shares the rest.
 
-    A single delay that is as long as the window or longer becomes half of it.
+    None of that goes before `after`. A single delay that is as long as the window or
+    longer becomes half of it.
     """
     fitting = [delay for delay in delays if delay < window]
     rest = len(delays) - len(fitting)
-    last = max([NONE, *fitting])
+    last = max([after, *fitting])
     gap = (window - last) / (rest + 1)
     return fitting + [last + gap * number for number in range(1, rest + 1)]
 
@@ -123,7 +126,7 @@ def _held(
         for one in placed
         if one.delay > said and not one.step.rung.startswith(AGAIN)
     ]
-    delays = place([one.delay + (until - said) for one in after], window)
+    delays = place([one.delay + (until - said) for one in after], window, after=until)
     held = [
         replace(one, delay=delay, moved="snoozed")
         for one, delay in zip(after, delays, strict=True)
@@ -178,7 +181,8 @@ def _heeded(climbed: Iterable[Rung], dose: Due) -> list[Rung]:
             heeded.append(_until_quiet(rung, dose.quiet))
             continue
         _, ends = span
-        waiting = _waiting(rung, ends, first.get(ends, rung.at))
+        after = ends + (rung.at - first.get(ends, rung.at))
+        waiting = _waiting(rung, _not_held(after, dose.holds[-1:]))
         if waiting.silent is None:
             first.setdefault(ends, rung.at)
             waiting = _until_quiet(waiting, dose.quiet)
@@ -186,12 +190,16 @@ def _heeded(climbed: Iterable[Rung], dose: Due) -> list[Rung]:
     return heeded
 
 
+def _not_held(at: datetime, holds: Sequence[Hold]) -> datetime:
+    """Return an instant, or the end of the hold in which it lies."""
+    return max([at, *(hold.until for hold in holds if hold.said_at < at < hold.until)])
+
+
 def _until_quiet(rung: Rung, quiet: Quiet) -> Rung:
     return replace(rung, valid_until=min(rung.valid_until, quiet.next_start(rung.at)))
 
 
-def _waiting(rung: Rung, ends: datetime, first: datetime) -> Rung:
-    at = ends + (rung.at - first)
+def _waiting(rung: Rung, at: datetime) -> Rung:
     if at >= rung.valid_until:
         return replace(rung, silent="quiet hours")
     return replace(rung, at=at, moved="quiet hours")

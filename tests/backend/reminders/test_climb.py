@@ -105,6 +105,15 @@ def test_a_snooze_holds_every_rung_after_it_and_comes_back_when_it_ends() -> Non
     }
 
 
+def test_a_snooze_near_the_end_of_a_window_lets_no_rung_slip_before_its_end() -> None:
+    window, standard = 45 * MINUTE, default_ladder("standard").steps
+    hold = Hold(DUE, DUE + 35 * MINUTE)
+
+    climbed = rungs(standard, a_dose(window=window, holds=(hold,)))
+
+    assert minutes(climbed) == {"again-1": 35, "late": 40}
+
+
 def test_a_second_snooze_takes_the_place_of_the_first_ones_word() -> None:
     first = Hold(DUE + 20 * MINUTE, DUE + 50 * MINUTE)
     second = Hold(DUE + 40 * MINUTE, DUE + 100 * MINUTE)
@@ -207,6 +216,8 @@ def test_rungs_climb_inside_the_window_and_out_of_quiet_hours(
     assert all(before.at <= after.at for before, after in pairwise(going))
     assert len({one.step.rung for one in climbed}) == len(climbed)
     for one in going:
+        for hold in dose.holds[-1:]:  # a later word takes the place of an earlier
+            assert not hold.said_at < one.at < hold.until
         loud = one.step.recipient == "clinic" or one.step.rung.startswith("again")
         held = one.moved == "snoozed"
         assert not quiet or loud or held or NIGHT.span_at(one.at) is None
