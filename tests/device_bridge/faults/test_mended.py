@@ -39,6 +39,11 @@ MENDED = {
         (Fault.CLOCK_BACK, Step.LIVE, 3),
         small=True,
     ),
+    "a clock moved behind a change is dated by the reading before both": struck(
+        (Fault.CLOCK_BACK, Step.ANSWER, 22),
+        (Fault.CLOCK_MOVED, Step.REQUEST, 23),
+        small=True,
+    ),
     "what a box made before a reset is stored when the backend is back": struck(
         (Fault.BACKEND_AWAY, Step.ANSWER, 23), (Fault.RESET, Step.REQUEST, 39)
     ),
