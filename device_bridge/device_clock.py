@@ -120,10 +120,14 @@ class DeviceClock:
         """Read again; return whether the clock went on evenly since an earlier reading.
 
         Waits until a clock that runs must have gone on, two of its own units at most.
+        A reading that does not follow was misread if the next one does.
         """
         if earlier is None:
             return False
         await self._measure()
+        doubted = self._measured
+        if doubted and not self.moved.is_set() and not run_alike(earlier, doubted):
+            await self._measure()
         while (now := self._measured) is not None and _stands(earlier, now):
             if _must_have_gone_on(earlier, now):
                 return False

@@ -14,9 +14,11 @@ from device_bridge import spool, timelines
 from device_bridge.dating import (
     Anchor,
     Break,
+    Run,
     Stamp,
     Undated,
     find_break,
+    how_it_ran,
     offset_of,
 )
 from device_bridge.events import DeviceEvent, Item, Kind, plain_event
@@ -42,12 +44,16 @@ class Known:
 def learn(db: sqlite3.Connection, told: Sequence[Told], now: datetime) -> None:
     """Note what records of one device and generation, by number, tell of its clock.
 
-    The latest timeline comes first: how a clock was set leads back to the one before.
+    How a clock was set leads on from the earliest timeline, then back from the latest.
     """
     stated = {content.epoch or 0 for _, content in told}
-    for epoch in sorted(stated, key=lambda e: -_first(told, e)):
-        mine = [one for one in told if (one[1].epoch or 0) == epoch]
-        _note(db, epoch, mine)
+    of_epoch = {e: [one for one in told if (one[1].epoch or 0) == e] for e in stated}
+    in_order = sorted(stated, key=lambda e: _first(told, e))
+    for epoch in in_order:
+        _note(db, epoch, of_epoch[epoch])
+        _lead_on(db, epoch, of_epoch[epoch])
+    for epoch in reversed(in_order):
+        mine = of_epoch[epoch]
         by_transfer = sorted(mine, key=lambda one: one[0].read_at)
         for _, group in groupby(by_transfer, key=lambda one: one[0].read_at):
             _judge(db, epoch, list(group), now)
@@ -177,6 +183,26 @@ def _report(
     spool.keep_event(db, item | {"id": f"{device_id}:{kind.value}:{name}"})
 
 
+def _lead_on(db: sqlite3.Connection, epoch: int, mine: Sequence[Told]) -> None:
+    """Anchor a timeline's beginning by the reading before it and how the clock was set.
+
+    Not if the bridge has set it since: what the clock was then was read last by that.
+    """
+    known = Known(db)
+    for record, content in mine:
+        where, moved = _where(record), _moved(content)
+        reading = known.reading(*where)
+        line = known.timeline(*where, epoch - 1)
+        if moved is None or line is None or reading is None or reading.told:
+            continue
+        was_present = line.first <= reading.through
+        old = reading.anchor if was_present else line.begin
+        if old is not None and reading.through < record.number:
+            uncertainty_s = old.uncertainty_s + moved[1]
+            begin = Anchor(old.at, old.offset_s + moved[0], uncertainty_s)
+            timelines.keep_begin(db, *where, epoch, begin)
+
+
 def _lead_back(db: sqlite3.Connection, epoch: int, mine: Sequence[Told]) -> None:
     """Anchor the end of the timeline before by how the clock was set at its end."""
     for record, content in mine:
@@ -227,8 +253,19 @@ def _anchors(known: Known, record: SpooledRecord, content: StoredRecord) -> Anch
     if reading is None or reading.through >= record.number:
         return None, after
     # It is of the timeline of that reading if that had begun by then.
-    was_present = content.epoch is None or (line and line.first <= reading.through)
-    return (reading.anchor if was_present else None), after
+    if content.epoch is None or (line and line.first <= reading.through):
+        return reading.anchor, after
+    return (_moved_since(line, after) if line and after else None), after
+
+
+def _moved_since(line: Timeline, after: Anchor) -> Anchor | None:
+    """Return how a timeline began, if its clock was moved behind that or before.
+
+    What a record says of a change may be told roughly: it dates no clock that ran on.
+    """
+    if line.begin is None or how_it_ran(line.begin, after) is not Run.MOVED:
+        return None
+    return line.begin
 
 
 def _read(record: SpooledRecord) -> Anchor | None:

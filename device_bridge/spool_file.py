@@ -51,6 +51,7 @@ UPGRADES = (
         offset_s, uncertainty_s, held_until, unchecked, read_at FROM record;
     """,
     timelines.UPGRADE,
+    timelines.BEGUN,
 )
 VERSION = len(UPGRADES)
 

@@ -1,10 +1,11 @@
 """What is known of the timelines of each device's clock: anchors, breaks, one reading.
 
 Part of the spool's database. A timeline is a device's epoch within a generation. For
-each is kept the last anchor that was measured, and the one that a "clock set" record
-gives for its end. `reading` is the last of each device of which it is certain that all
-records up to `through` were made before it, and all others after it. `judged` says what
-the order of the records of one transfer tells of the clock; it is kept while they wait.
+each is kept the last anchor that was measured, and those that "clock set" records give
+for its beginning (`begun`) and its end. `reading` is the last of each device of which
+it is certain that all records up to `through` were made before it, and all others after
+it. `judged` says what the order of the records of one transfer tells of the clock; it
+is kept while they wait.
 Instants are epoch seconds.
 """
 
@@ -13,7 +14,15 @@ from dataclasses import dataclass
 
 from device_bridge.dating import Anchor, Break
 
-SCHEMA = """
+BEGUN = """
+CREATE TABLE IF NOT EXISTS begun (
+    device_id TEXT NOT NULL, generation INTEGER NOT NULL, stated INTEGER NOT NULL,
+    at REAL NOT NULL, offset_s REAL NOT NULL, uncertainty_s REAL NOT NULL,
+    PRIMARY KEY (device_id, generation, stated)
+) WITHOUT ROWID;
+"""
+SCHEMA = f"""
+{BEGUN}
 CREATE TABLE IF NOT EXISTS timeline (
     device_id TEXT NOT NULL, generation INTEGER NOT NULL, stated INTEGER NOT NULL,
     first INTEGER NOT NULL, at REAL, offset_s REAL, uncertainty_s REAL,
@@ -43,11 +52,15 @@ DROP TABLE timeline_1;
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """It had begun when record `first` was made; `end` is known once it is over."""
+    """It had begun when record `first` was made; `end` is known once it is over.
+
+    `begin` is a reading of before it began, as it would have been by its clock.
+    """
 
     first: int
     measured: Anchor | None = None
     end: Anchor | None = None
+    begin: Anchor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +89,16 @@ def timeline(
 ) -> Timeline | None:
     """Return what is known of a timeline, None before its first record."""
     row = db.execute(
-        "SELECT first, at, offset_s, uncertainty_s, end_at, end_offset_s,"
-        " end_uncertainty_s FROM timeline"
+        "SELECT first, timeline.at, timeline.offset_s, timeline.uncertainty_s,"
+        " end_at, end_offset_s, end_uncertainty_s,"
+        " begun.at, begun.offset_s, begun.uncertainty_s"
+        " FROM timeline LEFT JOIN begun USING (device_id, generation, stated)"
         " WHERE device_id = ? AND generation = ? AND stated = ?",
         (device_id, of, stated),
     ).fetchone()
-    return row and Timeline(row[0], _anchor(row[1:4]), _anchor(row[4:7]))
+    if row is None:
+        return None
+    return Timeline(row[0], _anchor(row[1:4]), _anchor(row[4:7]), _anchor(row[7:10]))
 
 
 def _anchor(row: tuple[float | None, ...]) -> Anchor | None:
@@ -109,6 +126,16 @@ def keep_timeline(
             *_columns(known.measured),
             *_columns(known.end),
         ),
+    )
+
+
+def keep_begin(
+    db: sqlite3.Connection, device_id: str, of: int, stated: int, begin: Anchor
+) -> None:
+    """Remember how the clock of a timeline was set when that began."""
+    db.execute(
+        "INSERT OR REPLACE INTO begun VALUES (?, ?, ?, ?, ?, ?)",
+        (device_id, of, stated, *_columns(begin)),
     )
 
 

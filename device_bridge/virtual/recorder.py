@@ -134,15 +134,11 @@ class Recorder:
         self, event: PlannedEvent, state: DeviceState
     ) -> tuple[DeviceState, KeptRecord]:
         if event.what == "clock_set":
-            lost = event.amount is None
             self.state = state
-            moved = (
-                (EPOCH - event.at).total_seconds() - state.offset_s
-                if lost
-                else float(event.amount or 0)
-            )
-            state = replace(self._moved(moved), lost=lost)
-            record = self._clock_record(event.at, state, event.amount)
+            moved = _move(event, state)
+            state = replace(self._moved(float(moved)), lost=event.amount is None)
+            said = None if event.amount is None else moved
+            record = self._clock_record(event.at, state, said)
         else:
             kind, value, tlvs = self._content(event)
             record = self._kept(event.at, state, kind, value, tlvs)
@@ -215,6 +211,13 @@ class Recorder:
     def _stamp(self, at: datetime, state: DeviceState) -> ElapsedTime:
         face = at + timedelta(seconds=state.offset_s)
         return utc_stamp(face, sync_source=SYNC_NONE if state.lost else SYNC_NTP)
+
+
+def _move(event: PlannedEvent, state: DeviceState) -> Decimal:
+    """Return by how many seconds a clock moves: not to before it begins to count."""
+    shown_s = (event.at - EPOCH).total_seconds() + state.offset_s
+    to_beginning = Decimal(str(-shown_s))
+    return to_beginning if event.amount is None else max(event.amount, to_beginning)
 
 
 def _number(seconds: Decimal) -> Number:

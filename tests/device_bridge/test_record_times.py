@@ -173,6 +173,48 @@ def test_a_clock_that_was_set_and_says_so_is_no_jump(db: sqlite3.Connection) -> 
     assert clock_watch.watched(db, "d") == clock_watch.Watched(Run.STEADY, None, None)
 
 
+def test_records_about_a_move_behind_a_change_that_was_told_are_dated(
+    db: sqlite3.Connection,
+) -> None:
+    quiet(db, AT, 0.0)
+    old = a_message(1, away(0.5), current=False)
+    change = a_message(2, away(-2), epoch=1, value=moved(-3 * 3600))
+    # Set back by three hours at one o'clock; at half past two put ahead again.
+    shown = [a_message(3, away(-1), epoch=1), a_message(4, away(2.8), epoch=1)]
+    came(db, [old, change, *shown], at=away(3))
+    reports = dated(db, away(3), batch=1)
+    times = [away(0.5), away(1), away(2), away(2.8)]
+    assert [report.occurred_at for report in reports] == times
+    assert max(report.uncertainty_s for report in reports) < 2
+    quiet(db, away(4), 0.0, through=4)
+    ((kind, detail),) = told(db)
+    assert (kind, detail["why"], detail["moved_s"]) == ("clock_jump", "moved", 10_800)
+
+
+def test_a_record_on_either_side_of_a_move_behind_a_change_has_no_time(
+    db: sqlite3.Connection,
+) -> None:
+    quiet(db, AT, 0.0)
+    old = a_message(1, away(1), current=False)
+    change = a_message(2, away(5), epoch=1, value=moved(3 * 3600))
+    # Put ahead at two; later back again, without a word: before the record or after.
+    came(db, [old, change, a_message(3, away(6.5), epoch=1)], at=away(7))
+    reports = dated(db, away(7), batch=1)
+    assert [report.occurred_at for report in reports] == [away(1), None, None]
+
+
+def test_a_change_behind_a_move_is_dated_by_the_reading_behind_both(
+    db: sqlite3.Connection,
+) -> None:
+    quiet(db, AT, 0.0)
+    old = a_message(1, away(1), current=False)
+    # Put ahead by three hours at two without a word; at four back, as it says.
+    change = a_message(2, away(4), epoch=1, value=moved(-3 * 3600))
+    came(db, [old, change, a_message(3, away(5), epoch=1)], at=away(6.5))
+    reports = dated(db, away(6.5), batch=1)
+    assert [report.occurred_at for report in reports] == [away(1), away(4), away(5)]
+
+
 def test_a_clock_that_we_set_is_no_jump_where_timelines_have_no_number(
     db: sqlite3.Connection,
 ) -> None:

@@ -68,7 +68,7 @@ def test_a_queue_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> 
     made.close()
     assert known is not None
     assert known.measured is not None
-    assert (known.measured.offset_s, known.end) == (0.5, None)
+    assert (known.measured.offset_s, known.begin, known.end) == (0.5, None, None)
 
 
 META = "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"

@@ -9,9 +9,11 @@ from tests.device_bridge.faults.strikes import Case, Fault, Strike
 from tests.device_bridge.faults.world import play
 
 
-def struck(*strikes: tuple[Fault, Step, int], small: bool = False) -> Case:
+def struck(
+    *strikes: tuple[Fault, Step, int], small: bool = False, seed: int = 0
+) -> Case:
     drawn = tuple(Strike(*strike) for strike in strikes)
-    return Case(drawn, small=small, away_s=400.0)
+    return Case(drawn, small=small, seed=seed, away_s=400.0)
 
 
 MENDED = {
@@ -29,6 +31,22 @@ MENDED = {
         (Fault.CORRUPT, Step.RECORD, 2)
     ),
     "a misread clock dates nothing": struck((Fault.CORRUPT, Step.READ_CLOCK, 4)),
+    "a clock misread by a few seconds costs no record its time": struck(
+        (Fault.CORRUPT, Step.READ_CLOCK, 4), seed=2716756089
+    ),
+    "what was set back before its clock began stands at the beginning": struck(
+        (Fault.CLOCK_LOST, Step.DELETE, 1),
+        (Fault.CLOCK_BACK, Step.LIVE, 3),
+        small=True,
+    ),
+    "a clock moved behind a change is dated by the reading before both": struck(
+        (Fault.CLOCK_BACK, Step.ANSWER, 22),
+        (Fault.CLOCK_MOVED, Step.REQUEST, 23),
+        small=True,
+    ),
+    "what a box made before a reset is stored when the backend is back": struck(
+        (Fault.BACKEND_AWAY, Step.ANSWER, 23), (Fault.RESET, Step.REQUEST, 39)
+    ),
     "a bond that broke off may be made again": struck(
         (Fault.SIGNAL_LOST, Step.BOND, 13)
     ),

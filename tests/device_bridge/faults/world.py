@@ -198,8 +198,10 @@ class World:
             return False
         heard = self.backend.heard.get(device_id(SERIAL), [])
         last = self.box.recorder.state.next_number - 1
-        # That a box without records was reset, nobody can see.
-        return bool(heard) and (not last or heard[-1]["sequence"] == last)
+        # That a box without records was reset, nobody can see: what it made before that
+        # may still wait for a backend that is away.
+        is_heard = bool(heard) and (not last or heard[-1]["sequence"] == last)
+        return is_heard and not self.gateway.queued()
 
 
 def play(case: Case, folder: Path) -> Outcome:
