@@ -63,7 +63,8 @@ class _Place:
         )
 
 
-@lru_cache(maxsize=4096)  # read when it comes, and soon again when it is uploaded
+# Read when it comes, and twice again when it is uploaded: eight devices with a year each.
+@lru_cache(maxsize=16_384)
 def decode(message: bytes) -> StoredRecord:
     """Return the record in a message that has no record number in front."""
     observation = decode_observation(message)
