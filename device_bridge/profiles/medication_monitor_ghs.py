@@ -63,7 +63,7 @@ class _Place:
         )
 
 
-# Read when it comes, and twice again when it is uploaded: eight devices with a year each.
+# Read when it comes and twice more when it is uploaded: a year of eight devices each.
 @lru_cache(maxsize=16_384)
 def decode(message: bytes) -> StoredRecord:
     """Return the record in a message that has no record number in front."""
