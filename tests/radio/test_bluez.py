@@ -142,8 +142,13 @@ def test_a_box_that_knows_legacy_pairing_alone_is_not_read(bridged: Gateway) -> 
             assert world.memory.bounds("W1")[2] == 5
             assert kind_of_bond("W1") is KeyKind.NONE
             assert kind_of_bond("S1") is KeyKind.SECURE
-            told = [e for e in world.backend.events.values() if e["kind"] == "fault"]
-            assert [one["device_id"] for one in told] == [device_id("W1")]
+            told = world.backend.events
+            await until(
+                lambda: any(e["kind"] == "fault" for e in told.values()), PATIENCE
+            )
+            assert {e["device_id"] for e in told.values() if e["kind"] == "fault"} == {
+                device_id("W1")
+            }
 
     bridged.run(story())
 
