@@ -147,6 +147,8 @@ def _queue(at: Machine) -> None:
     """Queue what falls due at eight, on tables at rest."""
     with _admin(at) as connection:
         connection.execute("DELETE FROM outbox_message WHERE due_at < %s", [TOMORROW])
+        # Each turn is a morning of its own: nobody got a message just before.
+        connection.execute("TRUNCATE recent_send")
         connection.execute(DUE_MESSAGES, {"eight": EIGHT})
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
