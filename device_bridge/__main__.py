@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -118,8 +119,20 @@ def _until_stopped(work: Coroutine[Any, Any, None]) -> int:
 
 def _run(_options: argparse.Namespace) -> int:
     settings = read_settings()
+    _collect_seldom()
     with measured(settings.metrics_port, settings.spool):
         return _until_stopped(bridge.run(settings))
+
+
+def _collect_seldom() -> None:
+    """Let the garbage collector leave alone what is loaded, and look less often.
+
+    Records are freed by counting references; looking for cycles among a transfer's was
+    a tenth of its CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from device_bridge.clock import CLOCK_STEP_S, FASTEST, TOLERANCE
 
@@ -27,8 +28,7 @@ REPEATED = 3  # records with one stamp; by a clock that runs, two may fall toget
 Span = tuple[float, float]  # lowest and highest offset, seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(NamedTuple):
     """How far a clock was ahead of true time at an instant of that (epoch seconds)."""
 
     at: float
@@ -46,8 +46,7 @@ class Anchor:
         return self.offset_s - wide, self.offset_s + wide
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What a clock showed when a record was made, and when that was here at the latest.
 
     `face` and `heard_at` are epoch seconds, by the device's clock and by true time.
@@ -137,11 +136,13 @@ def offset_of(
 def _span(face: float, anchors: Sequence[Anchor]) -> Span | None:
     if not anchors:
         return None
+    if len(anchors) == 1:
+        return anchors[0].span(abs(face - anchors[0].face))
     ends = sorted(anchors, key=lambda anchor: anchor.face)
     nearest = min(ends, key=lambda anchor: abs(face - anchor.face))
     away = [abs(face - anchor.face) for anchor in ends]
-    ran = how_it_ran(ends[0], ends[-1])
-    if len(ends) == 1 or not ends[0].face <= face <= ends[1].face:
+    ran = how_it_ran(ends[0], ends[1])
+    if not ends[0].face <= face <= ends[1].face:
         growth = GROWTH if ran is Run.STEADY else FASTEST_GROWTH
         return nearest.span(min(away), growth)
     if ran is Run.STEADY:

@@ -2,8 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
 
@@ -79,28 +78,31 @@ def _learn(db: sqlite3.Connection, decoded: Sequence[Told], now: datetime) -> No
             lowest[where] = min(record.number, lowest.get(where, record.number))
     for where, number in lowest.items():
         told = spool.of_device(db, *where, above=number - 1)
-        with _alone(told[0]):
+        try:
             record_times.learn(db, [(one, _decode(one)) for one in told], now)
+        except Exception as error:  # noqa: BLE001  see _not_read
+            _not_read(told[0], error)
 
 
 def _decode(record: SpooledRecord) -> StoredRecord:
-    with _alone(record), suppress(MalformedRecord):
+    try:
         decode = profile_named(record.profile).decoders[STORED_OBSERVATIONS]
         return decode(record.message)
-    return UNREADABLE
+    except MalformedRecord:
+        return UNREADABLE
+    except Exception as error:  # noqa: BLE001  see _not_read
+        _not_read(record, error)
+        return UNREADABLE
 
 
-@contextmanager
-def _alone(record: SpooledRecord) -> Generator[None]:
-    """Go on behind the block when one record turns out to be more than we can read.
+def _not_read(record: SpooledRecord, error: Exception) -> None:
+    """Say that one record turned out to be more than we can read, and go on.
 
     It is still uploaded, raw; a fault of ours in one record must not stop the others.
     """
-    try:
-        yield
-    except Exception as error:
-        where = {"device": record.device_id, "number": record.number}
-        log.exception("record not read", extra=where | {"why": type(error).__name__})
+    where = {"device": record.device_id, "number": record.number}
+    why = where | {"why": type(error).__name__}
+    log.error("record not read", extra=why, exc_info=error)
 
 
 def _read_or_raw(
@@ -110,9 +112,11 @@ def _read_or_raw(
     now: datetime,
     epoch_of: EpochOf,
 ) -> Record:
-    with _alone(record):
+    try:
         return _report(known, record, content, now, epoch_of)
-    return _report(known, record, UNREADABLE, now, epoch_of)
+    except Exception as error:  # noqa: BLE001  see _not_read
+        _not_read(record, error)
+        return _report(known, record, UNREADABLE, now, epoch_of)
 
 
 def _report(

@@ -191,9 +191,11 @@ def _lead_on(db: sqlite3.Connection, epoch: int, mine: Sequence[Told]) -> None:
     known = Known(db)
     for record, content in mine:
         where, moved = _where(record), _moved(content)
+        if moved is None:
+            continue
         reading = known.reading(*where)
         line = known.timeline(*where, epoch - 1)
-        if moved is None or line is None or reading is None or reading.told:
+        if line is None or reading is None or reading.told:
             continue
         was_present = line.first <= reading.through
         old = reading.anchor if was_present else line.begin

@@ -11,11 +11,10 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from device_bridge import progress
 from device_bridge.errors import QueueUnavailable
@@ -29,8 +28,7 @@ P = ParamSpec("P")
 WARN_AT = 0.8  # of the limit
 
 
-@dataclass(frozen=True, slots=True)
-class RawRecord:
+class RawRecord(NamedTuple):
     """One record as it came, with what is needed to date it later.
 
     `canonical` is the message free of what may change between two readings; `offset_s`
@@ -52,8 +50,7 @@ class RawRecord:
     store: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledRecord:
+class SpooledRecord(NamedTuple):
     """A record waiting in the spool; `read_at` in epoch seconds."""
 
     id: int
@@ -272,11 +269,10 @@ def of_device(
 
 
 def _spooled(row: tuple[Any, ...]) -> SpooledRecord:
-    live, heard_at = bool(row[6]), datetime.fromisoformat(row[7])
-    id_, device_id, profile, generation, number, message, *_ = row
+    id_, device_id, profile, generation, number, message, live, heard_at, *_ = row
     return SpooledRecord(
         *(id_, device_id, profile, generation, number, message),
-        *(live, heard_at, row[8], row[9], row[12]),
+        *(bool(live), datetime.fromisoformat(heard_at), row[8], row[9], row[12]),
     )
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import cached_property
+from struct import Struct
 
 from device_bridge.errors import MalformedRecord
 from device_bridge.gatt.coded import named
@@ -24,6 +26,7 @@ SYNC_SOURCES = {
 }
 SYNC_NTP, SYNC_NONE = 1, 7
 APPLIES_DST, MANAGES_ZONE = 0x01, 0x02  # capabilities
+STAMP = Struct("<BIHBb")  # the value of six octets in two parts
 RESOLUTION_NAMES = ("1 s", "100 ms", "1 ms", "100 us")
 
 
@@ -44,7 +47,10 @@ class Resolution(IntEnum):
         return (0, 1, 3, 4)[self]
 
 
-@dataclass(frozen=True, slots=True)
+RESOLUTIONS = tuple(Resolution)
+
+
+@dataclass(frozen=True)
 class ElapsedTime:
     """A device's clock value. `status` and `capabilities` exist in 2BF2 alone."""
 
@@ -73,7 +79,7 @@ class ElapsedTime:
 
     @property
     def resolution(self) -> Resolution:
-        return Resolution((self.flags >> 2) & 3)
+        return RESOLUTIONS[self.flags >> 2 & 3]
 
     @property
     def needs_set(self) -> bool:
@@ -94,7 +100,7 @@ class ElapsedTime:
         except OverflowError:
             return None
 
-    @property
+    @cached_property
     def utc(self) -> datetime | None:
         """Return the instant, or None when the device does not say which zone it is."""
         face = self.clock
@@ -140,16 +146,12 @@ class ElapsedTime:
 
     def encode(self) -> bytes:
         """Return 9 octets, or 11 if status and capabilities are known."""
-        tail = b""
-        if self.status is not None:
-            tail = bytes([self.status, self.capabilities or 0])
-        return (
-            bytes([self.flags])
-            + self.value.to_bytes(6, "little")
-            + bytes([self.sync_source])
-            + self.offset_quarters.to_bytes(1, "little", signed=True)
-            + tail
-        )
+        value = self.value & 0xFFFFFFFF, self.value >> 32
+        rest = self.sync_source, self.offset_quarters
+        stamp = STAMP.pack(self.flags, *value, *rest)
+        if self.status is None:
+            return stamp
+        return stamp + bytes([self.status, self.capabilities or 0])
 
 
 def utc_stamp(
@@ -163,12 +165,8 @@ def utc_stamp(
 
 def read_stamp(reader: Reader) -> ElapsedTime:
     """Return the next nine octets as a time stamp."""
-    return ElapsedTime(
-        flags=reader.unsigned(1),
-        value=reader.unsigned(6),
-        sync_source=reader.unsigned(1),
-        offset_quarters=reader.signed(1),
-    )
+    flags, low, high, sync_source, offset_quarters = reader.fields(STAMP)
+    return ElapsedTime(flags, high << 32 | low, sync_source, offset_quarters)
 
 
 def decode_elapsed_time(payload: bytes) -> ElapsedTime:

@@ -5,9 +5,10 @@ order of their flags, value. Layout as read in the open code that exists (see
 docs/bridge.md); the length field has two readings in the field, both are accepted.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple, TypeVar
 
 from device_bridge.errors import MalformedRecord
 from device_bridge.gatt.elapsed_time import ElapsedTime, read_stamp
@@ -58,6 +59,7 @@ __all__ = [
 
 T = TypeVar("T")
 HEAD = 3  # class and length
+BEGINNING = Struct("<BHH")  # those and the flags
 PATIENT_WIDTHS = (1, 2)  # one octet in most code, two in one; only one of them fits
 LENGTH_CONVENTIONS = {
     True: "includes_class_and_length",
@@ -80,8 +82,7 @@ class Bundle:
         return {"value": self.observations}
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """One observation. None where the device did not send the field."""
 
     value: Value | Bundle
@@ -135,14 +136,21 @@ class Observation:
 
         Raises MalformedRecord when it is not of that format, or not of its width.
         """
-        found: int | None = None
+        return self.numbers({wanted: form}).get(wanted)
+
+    def numbers(self, forms: Mapping[int, int]) -> dict[int, int]:
+        """Return the numbers in the attributes of these types; the first of each.
+
+        Raises MalformedRecord when one is not of its format, or not of its width.
+        """
+        found: dict[int, int] = {}
         for tlv in self.tlvs or ():
-            if tlv.type != wanted:
+            if (form := forms.get(tlv.type)) is None:
                 continue
             if tlv.format != form or len(tlv.octets) != UNSIGNED_WIDTHS[form]:
-                why = f"attribute {wanted:#x} of another format or width"
+                why = f"attribute {tlv.type:#x} of another format or width"
                 raise MalformedRecord("GHS observation", tlv.octets, why)
-            found = tlv.number if found is None else found
+            found.setdefault(tlv.type, tlv.number)
         return found
 
 
@@ -169,32 +177,27 @@ def _content(reader: Reader, kind: int, *, counts_head: bool) -> Value | Bundle:
     return read_value(kind, reader)
 
 
-def _body(reader: Reader, patient_width: int) -> Observation:
-    kind, length = reader.unsigned(1), reader.unsigned(2)
-    counts_head = length == len(reader.payload)
-    flags = reader.unsigned(2)
+def _body(payload: bytes, patient_width: int) -> Observation:
+    reader = Reader("GHS observation", payload)
+    kind, length, flags = reader.fields(BEGINNING)
+    counts_head = length == len(payload)
+    if not counts_head and length != len(payload) - HEAD:
+        raise reader.malformed(f"length {length} of {len(payload)} octets")
     if flags >= HAS_TLVS << 1:
         # An unknown optional field would shift everything behind it.
         raise reader.malformed(f"unknown flags {flags:#06x}")
-
-    def optional(flag: int, read: Callable[[], T]) -> T | None:
-        return read() if flags & flag else None
-
-    def codes() -> tuple[int, ...]:
-        return read_codes(reader)
-
     # Arguments are evaluated in the order in which they stand: that of the wire.
     observation = Observation(
-        type=optional(HAS_TYPE, lambda: reader.unsigned(4)),
-        time=optional(HAS_TIME, lambda: read_stamp(reader)),
-        duration=optional(HAS_DURATION, lambda: read_float(reader)),
-        status=optional(HAS_STATUS, lambda: reader.unsigned(2)),
-        object_id=optional(HAS_OBJECT, lambda: reader.unsigned(4)),
-        patient=optional(HAS_PATIENT, lambda: reader.unsigned(patient_width)),
-        supplemental=optional(HAS_SUPPLEMENTAL, codes),
-        derived_from=optional(HAS_DERIVED, codes),
-        members=optional(HAS_MEMBERS, codes),
-        tlvs=optional(HAS_TLVS, lambda: read_tlvs(reader)),
+        type=reader.unsigned(4) if flags & HAS_TYPE else None,
+        time=read_stamp(reader) if flags & HAS_TIME else None,
+        duration=read_float(reader) if flags & HAS_DURATION else None,
+        status=reader.unsigned(2) if flags & HAS_STATUS else None,
+        object_id=reader.unsigned(4) if flags & HAS_OBJECT else None,
+        patient=reader.unsigned(patient_width) if flags & HAS_PATIENT else None,
+        supplemental=read_codes(reader) if flags & HAS_SUPPLEMENTAL else None,
+        derived_from=read_codes(reader) if flags & HAS_DERIVED else None,
+        members=read_codes(reader) if flags & HAS_MEMBERS else None,
+        tlvs=read_tlvs(reader) if flags & HAS_TLVS else None,
         value=_content(reader, kind, counts_head=counts_head),
         length=length,
         length_counts_head=counts_head,
@@ -205,29 +208,25 @@ def _body(reader: Reader, patient_width: int) -> Observation:
 
 def decode_observation(payload: bytes) -> Observation:
     """Return the observation in a message without record number."""
-    head = Reader("GHS observation", payload)
-    _, length, flags = head.unsigned(1), head.unsigned(2), head.unsigned(2)
-    if length not in (len(payload), len(payload) - HEAD):
-        raise head.malformed(f"length {length} of {len(payload)} octets")
     first, second = PATIENT_WIDTHS
     try:
-        return _body(Reader("GHS observation", payload), first)
+        return _body(payload, first)
     except MalformedRecord:
-        if not flags & HAS_PATIENT:
+        if len(payload) < BEGINNING.size or not payload[HEAD] & HAS_PATIENT:
             raise
-    return _body(Reader("GHS observation", payload), second)
+    return _body(payload, second)
 
 
 def decode_stored(payload: bytes) -> Observation:
     """Return the observation in a stored message, with its record number."""
     number, message = split_stored(payload)
-    return replace(decode_observation(message), record_number=number)
+    return decode_observation(message)._replace(record_number=number)
 
 
 def split_stored(payload: bytes) -> tuple[int, bytes]:
     """Return the record number and the message behind it; the message may be bad."""
     reader = Reader("stored GHS observation", payload)
-    return reader.unsigned(4), reader.octets(reader.left)
+    return reader.unsigned(4), payload[reader.at :]
 
 
 def encode_observation(observation: Observation) -> bytes:

@@ -6,6 +6,8 @@ Layouts as read in the open code that exists (see docs/bridge.md).
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
 
 from device_bridge.gatt.fields import Fields, code_fields
 from device_bridge.gatt.ieee11073 import Number, encode_float, read_float
@@ -17,6 +19,7 @@ from device_bridge.gatt.reader import Reader
 U8, U16, U32, FLOAT, UTF8 = 0x04, 0x06, 0x08, 0x17, 0x19
 UNSIGNED_WIDTHS = {U8: 1, U16: 2, U32: 4}
 FLOAT_WIDTH = 4
+ATTRIBUTE = Struct("<IHB")  # type, length and format
 
 
 class ObservationClass(IntEnum):
@@ -157,8 +160,7 @@ class States:
         return {"value": masks}
 
 
-@dataclass(frozen=True, slots=True)
-class Tlv:
+class Tlv(NamedTuple):
     """An attribute: a type, a format of Bluetooth's assigned numbers, octets."""
 
     type: int
@@ -284,7 +286,7 @@ def read_tlvs(reader: Reader) -> tuple[Tlv, ...]:
     """Return a counted list of attributes; the length is that of the value alone."""
     found: list[Tlv] = []
     for _ in range(reader.unsigned(1)):
-        kind, length, form = reader.unsigned(4), reader.unsigned(2), reader.unsigned(1)
+        kind, length, form = reader.fields(ATTRIBUTE)
         found.append(Tlv(kind, form, reader.octets(length)))
     return tuple(found)
 

@@ -1,6 +1,7 @@
 """A cursor over the octets of one value."""
 
-from typing import Literal
+from struct import Struct
+from typing import Any, Literal
 
 from device_bridge.errors import MalformedRecord
 
@@ -18,22 +19,29 @@ class Reader:
         self.what = what
         self.payload = bytes(payload)
         self.at = 0
+        self._end = len(self.payload)
         self._order: Literal["little", "big"] = order
 
     @property
     def left(self) -> int:
-        return len(self.payload) - self.at
+        return self._end - self.at
 
     def octets(self, count: int) -> bytes:
         """Return the next `count` octets."""
-        if count > self.left:
-            raise self.malformed(f"want {count} octets at {self.at}, have {self.left}")
-        self.at += count
-        return self.payload[self.at - count : self.at]
+        begin = self.at
+        end = begin + count
+        if end > self._end:
+            raise self.malformed(f"want {count} octets at {begin}, have {self.left}")
+        self.at = end
+        return self.payload[begin:end]
 
     def unsigned(self, count: int) -> int:
         """Return the next `count` octets as an unsigned number."""
         return int.from_bytes(self.octets(count), self._order)
+
+    def fields(self, layout: Struct) -> tuple[Any, ...]:
+        """Return several fields at once, as `layout` says, whatever the order."""
+        return layout.unpack(self.octets(layout.size))
 
     def signed(self, count: int) -> int:
         """Return the next `count` octets as a two's complement number."""

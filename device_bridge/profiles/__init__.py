@@ -58,4 +58,9 @@ def profile_for(service_uuids: Sequence[str]) -> Profile | None:
 
 def profile_named(name: str) -> Profile:
     """Return a profile by its name; raises KeyError."""
-    return {profile.name: profile for profile in discovered()}[name]
+    return _by_name()[name]
+
+
+@cache
+def _by_name() -> Mapping[str, Profile]:
+    return {profile.name: profile for profile in discovered()}

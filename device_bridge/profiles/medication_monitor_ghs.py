@@ -7,7 +7,7 @@ docs/bridge.md.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple
 
 from device_bridge.events import DeviceEvent, DoseEvent, Evidence, Kind, Label
 from device_bridge.gatt import nomenclature as mdc
@@ -31,6 +31,12 @@ from device_bridge.gatt.uuids import (
 )
 from device_bridge.profiles import Profile
 
+ATTRIBUTES = {
+    mdc.COMPARTMENT: U8,
+    mdc.OPENING_DURATION: U32,
+    mdc.TIMELINE_EPOCH: U16,
+    mdc.STORE: U32,
+}
 DISPENSED = (mdc.AI_MED_DISPENSED_FIXED, mdc.AI_MED_DISPENSED_VARIABLE)
 
 
@@ -48,32 +54,26 @@ class StoredRecord:
     store: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Which compartment it was, and how many seconds that was open."""
 
     compartment: int | None
     open_s: int | None
 
-    @classmethod
-    def of(cls, observation: Observation) -> Self:
-        return cls(
-            observation.unsigned(mdc.COMPARTMENT, U8),
-            observation.unsigned(mdc.OPENING_DURATION, U32),
-        )
-
 
 # Read when it comes and twice more when it is uploaded: a year of eight devices each.
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=32_768)
 def decode(message: bytes) -> StoredRecord:
     """Return the record in a message that has no record number in front."""
     observation = decode_observation(message)
+    told = observation.numbers(ATTRIBUTES)
+    place = _Place(told.get(mdc.COMPARTMENT), told.get(mdc.OPENING_DURATION))
     return StoredRecord(
         number=observation.object_id,
         time=observation.time,
-        epoch=observation.unsigned(mdc.TIMELINE_EPOCH, U16),
-        store=observation.unsigned(mdc.STORE, U32),
-        what=_what(observation, _Place.of(observation)),
+        epoch=told.get(mdc.TIMELINE_EPOCH),
+        store=told.get(mdc.STORE),
+        what=_what(observation, place),
     )
 
 

@@ -1,20 +1,24 @@
 """One Bluetooth controller reached over HCI, shared by a scanner and many clients."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from bumble.core import BaseBumbleError
 from bumble.device import Connection, Device
+from bumble.hci import Address
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
-from bumble.transport.common import Transport
+from bumble.transport.common import Transport, TransportSink, TransportSource
 
 from device_bridge.errors import LostRadio
 from device_bridge.radio.apart import apart
+from device_bridge.radio.direct import direct_device
 from device_bridge.radio.keys import BondStore
 from device_bridge.radio.secure import SecureSession
 
 COMMAND_TIMEOUT = 10.0
+MakeDevice = Callable[[str, Address, TransportSource, TransportSink], Device]
 
 
 class Radio:
@@ -36,7 +40,9 @@ class Radio:
         self.lost.set()
 
 
-async def open_radio(transport: str, bonds: BondStore) -> Radio:
+async def open_radio(
+    transport: str, bonds: BondStore, made: MakeDevice = direct_device
+) -> Radio:
     """Return a powered radio on a bumble transport; raises LostRadio.
 
     `transport` is bumble's notation: `tcp-client:127.0.0.1:9001`, `usb:0` and so on.
@@ -45,12 +51,14 @@ async def open_radio(transport: str, bonds: BondStore) -> Radio:
         opened = await open_transport(transport)
     except (OSError, BaseBumbleError, ValueError) as error:
         raise LostRadio(f"{transport}: {error}") from error
-    return await power_on(transport, opened, bonds)
+    return await power_on(transport, opened, bonds, made)
 
 
-async def power_on(name: str, opened: Transport, bonds: BondStore) -> Radio:
+async def power_on(
+    name: str, opened: Transport, bonds: BondStore, made: MakeDevice = direct_device
+) -> Radio:
     """Return a radio on an open transport; raises LostRadio if it does not answer."""
-    device = Device.with_hci("", bonds.own_address(), opened.source, opened.sink)
+    device = made("", bonds.own_address(), opened.source, opened.sink)
     device.keystore = bonds
     device.pairing_config_factory = _pairing_config
     device.smp_session_proxy = SecureSession

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bleak.backends.device import BLEDevice
+from bumble.device import Device
 
 from device_bridge.gatt import racp
 from device_bridge.gatt.racp import Opcode
@@ -27,7 +28,7 @@ async def collect(hci: str, addresses: list[str], folder: Path) -> float:
     From the moment the first one is known by its serial, as for the bridge.
     """
     bonds = BondStore(folder / "bonds.sqlite")
-    radio = await open_radio(hci, bonds)
+    radio = await open_radio(hci, bonds, made=Device.with_hci)
     client, began = client_on(radio), list[float]()
 
     async def take(address: str) -> None:

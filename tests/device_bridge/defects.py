@@ -107,12 +107,12 @@ def _now() -> bytes:
 
 def _another(said: Observation) -> Observation:
     epoch = said.unsigned(mdc.TIMELINE_EPOCH, 6) or 0
-    return replace(said, tlvs=(Tlv(mdc.TIMELINE_EPOCH, 6, bytes([epoch + 6, 0])),))
+    return said._replace(tlvs=(Tlv(mdc.TIMELINE_EPOCH, 6, bytes([epoch + 6, 0])),))
 
 
 def _storeless(said: Observation) -> Observation:
     kept = [tlv for tlv in said.tlvs or () if tlv.type != mdc.STORE]
-    return replace(said, tlvs=tuple(kept))
+    return said._replace(tlvs=tuple(kept))
 
 
 def _by_number(opcode: int) -> Callable[[bytes], bytes]:
@@ -262,18 +262,18 @@ DEFECTS = (
     Defect(
         "names records otherwise",
         {"R2"},
-        keeps=_only(7, lambda said: replace(said, object_id=8)),
+        keeps=_only(7, lambda said: said._replace(object_id=8)),
     ),
     Defect("left one out", {"R3"}, keeps=lambda n, m: None if n == 7 else m),
     Defect(
         "has a type of its own",
         {"R4", "R8"},
-        keeps=_only(7, lambda said: replace(said, type=mdc.PRIVATE | 61951)),
+        keeps=_only(7, lambda said: said._replace(type=mdc.PRIVATE | 61951)),
     ),
     Defect(
         "knows no timeline",
         {"R5", "R6", "R9"},
-        keeps=_only(7, lambda said: replace(said, tlvs=None)),
+        keeps=_only(7, lambda said: said._replace(tlvs=None)),
     ),
     Defect("names no store", {"R9"}, keeps=_only(7, _storeless)),
     Defect("counts in every store", {"X11"}, writes=_asks(_by_number(4))),
@@ -307,8 +307,8 @@ DEFECTS = (
         "records another jump",
         {"C6"},
         tells=_of_clock_sets(
-            lambda said: replace(
-                said, value=Quantity(mdc.UNIT_SECOND, Number(Decimal(7)))
+            lambda said: said._replace(
+                value=Quantity(mdc.UNIT_SECOND, Number(Decimal(7)))
             )
         ),
     ),
@@ -338,7 +338,7 @@ DEFECTS = (
     Defect(
         "numbers anew",
         {"D1", "D3"},
-        tells=_of_clock_sets(lambda said: replace(said, object_id=1)),
+        tells=_of_clock_sets(lambda said: said._replace(object_id=1)),
     ),
     Defect("is overcharged", {"B1"}, reads={uuids.BATTERY_LEVEL: lambda _: b"\xc8"}),
 )

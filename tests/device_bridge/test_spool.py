@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -276,8 +275,8 @@ def test_a_record_that_breaks_its_reader_goes_raw_and_the_others_go_on(
 def test_the_error_of_an_earlier_boot_is_unknown_so_its_records_are_read_again(
     db: sqlite3.Connection,
 ) -> None:
-    before = replace(a_record(1), offset_s=60.0, unchecked="boot 1")
-    now = replace(a_record(2), offset_s=60.0, unchecked="boot 2")
+    before = a_record(1)._replace(offset_s=60.0, unchecked="boot 1")
+    now = a_record(2)._replace(offset_s=60.0, unchecked="boot 2")
     spool.append(db, "d", PROFILE, [before, now])
     assert spool.pick(db, 10, 1e12) == []
     unchecked.correct(db, "boot 2", 50.0, 0.0)
@@ -285,7 +284,7 @@ def test_the_error_of_an_earlier_boot_is_unknown_so_its_records_are_read_again(
     shifted = AT + timedelta(seconds=50)
     assert (second.number, second.offset_s, second.heard_at) == (2, 10.0, shifted)
     assert progress.hole_above(db, "d", 0) == (1, 1)
-    spool.append(db, "d", PROFILE, [replace(a_record(1), offset_s=10.0)])
+    spool.append(db, "d", PROFILE, [a_record(1)._replace(offset_s=10.0)])
     assert progress.hole_above(db, "d", 0) is None
     assert [r.offset_s for r in spool.pick(db, 10, 0.0)] == [10.0, 10.0]
 
