@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 Item = dict[str, Any]
 WORTH_SAYING_S = 1.0
@@ -71,8 +71,7 @@ class VitalSegment:
     values: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One stored record, decoded: who, when and what; `what` None is unreadable.
 
     `raw` is the message without the record number and with the current-timeline flag

@@ -188,10 +188,13 @@ def hole_above(
 
 
 def _here(db: sqlite3.Connection, device_id: str) -> list[tuple[int, int]]:
+    """Return the runs of numbers that are here, ascending; they may overlap."""
     return db.execute(
         "SELECT low, high FROM done WHERE device_id = ?1"
-        " UNION SELECT number, number FROM record WHERE device_id = ?1"
-        " AND generation = ?2 AND why IS NOT ?3 ORDER BY 1",
+        " UNION ALL SELECT min(number), max(number) FROM ("
+        "  SELECT number, number - dense_rank() OVER (ORDER BY number) AS run"
+        "  FROM record WHERE device_id = ?1 AND generation = ?2 AND why IS NOT ?3)"
+        " GROUP BY run ORDER BY 1",
         (device_id, generation(db, device_id), UNCHECKED),
     ).fetchall()
 

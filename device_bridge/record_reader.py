@@ -70,6 +70,7 @@ class RecordReader:
         self._assembler = SegmentAssembler()
         self._transfer: _Transfer | None = None
         self._scraps = b""
+        self._time = asyncio.get_running_loop().time
         self._heard_at = 0.0
         self.delivered = 0
 
@@ -194,9 +195,6 @@ class RecordReader:
         if len(self._odd) < MOST_RECORDS:
             self._odd[number] = seen
         return False
-
-    def _time(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 class _Transfer:

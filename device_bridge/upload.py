@@ -30,8 +30,8 @@ from device_bridge.spool import Spool, SpooledRecord
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BATCH = 500
-AHEAD = 8  # batches that are looked for at once
+BATCH = 1000  # as many as the backend takes at once
+AHEAD = 4  # batches that are looked for at once
 REST = 0.8  # longest pause between looks at the spool, real seconds
 SLOW = 0.8  # between posts of vitals and of signs of life, real seconds
 HELD_FOR = 60.0  # a rejected item is tried again after this, real seconds

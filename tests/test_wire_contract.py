@@ -7,7 +7,6 @@ the backend answers is understood by the bridge.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -321,7 +320,7 @@ def test_the_last_epoch_and_number_there_are_can_be_stored(
         told: list[str] = []
         for record in (opened, closed):
             for epoch in (2**31 - 2, 2**31 - 1):
-                item = replace(record, epoch=epoch).item()
+                item = record._replace(epoch=epoch).item()
                 verdicts = await backend.post_items(record.path, [item])
                 told += [one.verdict for one in verdicts]
         return told

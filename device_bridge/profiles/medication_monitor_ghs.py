@@ -5,7 +5,6 @@ IEEE 11073-10472 codes for doses, private codes of partition 130 for the rest: s
 docs/bridge.md.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -40,8 +39,7 @@ ATTRIBUTES = {
 DISPENSED = (mdc.AI_MED_DISPENSED_FIXED, mdc.AI_MED_DISPENSED_VARIABLE)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(NamedTuple):
     """One record: its stamp, the timeline and store it is of, and what happened.
 
     `what` is None when the octets are sound and their meaning is not known to us.
