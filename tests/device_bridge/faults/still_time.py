@@ -5,6 +5,7 @@ threads is done at once, in the loop, so that a case runs the same way every tim
 """
 
 import asyncio
+import os
 import selectors
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
@@ -14,9 +15,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-# Real seconds in which what one socket sent is there for another, before a jump that
-# is short, and before one in which somebody may give up.
-SHORTLY, SURELY = 0.0002, 0.005
+SURELY = 0.005  # real seconds in which what one socket sent is there for another
 PATIENCE = 240.0  # real seconds for a story
 
 
@@ -73,8 +72,10 @@ class _Jump(selectors.SelectSelector):
             raise RuntimeError("the story does not come to an end")
         ready = super().select(0)
         if not ready and self._loop.sockets:
+            # Nearly always it is there at once; nobody may give up before it surely is.
+            os.sched_yield()
             may_give_up = timeout is None or timeout > 1
-            ready = super().select(SURELY if may_give_up else SHORTLY)
+            ready = super().select(SURELY if may_give_up else 0)
         if not ready:
             if timeout is None:
                 raise RuntimeError("everybody waits, and nothing is due")
