@@ -48,6 +48,7 @@ from backend.people.sweep import sweep
 from backend.reminders.adapt import adapt
 from backend.reminders.ladder import WORKLIST
 from backend.settings import settings
+from backend.state.renew import renew
 from backend.vitals.compact import compact, forget_keys
 from notifications.channels import log_only, open_channels
 from notifications.message import Channel
@@ -61,6 +62,7 @@ SIGN_OF_LIFE = timedelta(seconds=10)
 HEARTBEAT_TIMEOUT = 10.0  # seconds
 HEARTBEAT_EVERY = timedelta(seconds=30)
 EXTEND_EVERY = timedelta(seconds=30)  # a demo's day may last minutes
+RENEW_EVERY = timedelta(minutes=5)  # figures are as old as that after a day's end
 BATTERIES_EVERY = timedelta(hours=6)
 COMPACT_EVERY = timedelta(minutes=5)
 PARTITIONS_AHEAD = timedelta(days=62)
@@ -106,6 +108,7 @@ def jobs(stopping: Callable[[], bool] = lambda: False) -> tuple[Job, ...]:
         Job("fail over", settings().deliver_every, _fail_over),
         Job("elapse", settings().deliver_every, elapse),
         Job("extend", EXTEND_EVERY, extend),
+        Job("renew", RENEW_EVERY, partial(renew, stopping)),
         Job("screen", settings().screen_every, screen_due),
         Job("silence", SHARED, screen_silent),
         Job("wake", SHARED, wake_alerts),

@@ -1,5 +1,6 @@
 """What the bridge reports, and its JSON shape on the way to the backend."""
 
+import json
 from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -182,9 +183,13 @@ def heard(
 
 
 def plain_event(device_id: str, kind: Kind, at: datetime, detail: Item) -> Item:
-    """Return the item for something the bridge noticed itself."""
+    """Return the item for something the bridge noticed itself.
+
+    Two things noticed at one instant are two, and have ids of their own.
+    """
+    said = sha256(json.dumps(detail, sort_keys=True).encode()).hexdigest()[:8]
     return {
-        "id": f"{device_id}:{kind.value}:{at.isoformat()}",
+        "id": f"{device_id}:{kind.value}:{at.isoformat()}:{said}",
         "device_id": device_id,
         "kind": kind.value,
         "occurred_at": at.isoformat(),

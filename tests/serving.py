@@ -1,5 +1,6 @@
 """An application behind a real web server on the loopback, for as long as a test."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -18,7 +19,7 @@ def serving(app: Any, *, timeout: float = 10.0) -> Generator[httpx.Client]:  # n
     """Give a client of `app`, which runs in this process with threads of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on")
-        server = uvicorn.Server(config)
+        server = Prompt(config)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
@@ -32,9 +33,23 @@ def serving(app: Any, *, timeout: float = 10.0) -> Generator[httpx.Client]:  # n
             ) as client:
                 yield client
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join(DEADLINE)
             assert not thread.is_alive(), "the web server does not stop"
+
+
+class Prompt(uvicorn.Server):
+    """A server that ends when it is told, where uvicorn looks ten times a second."""
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._told = asyncio.Event()
+        await self.on_tick(0)  # the date that answers carry
+        await self._told.wait()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._loop.call_soon_threadsafe(self._told.set)
 
 
 def _until_started(server: uvicorn.Server, thread: threading.Thread) -> None:

@@ -21,6 +21,7 @@ from backend.feeds.routes import router as feeds
 from backend.inbound.push import router as push
 from backend.inbound.routes import FORMS as ANSWERS
 from backend.inbound.routes import router as inbound
+from backend.ingest.overrule_routes import router as overrides
 from backend.ingest.routes import router as ingest
 from backend.ingest.vitals_routes import router as vitals
 from backend.live import stop as stop_telling
@@ -36,6 +37,7 @@ ROUTERS = (
     health,
     people,
     ingest,
+    overrides,
     vitals,
     feeds,
     messages,

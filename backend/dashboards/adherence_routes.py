@@ -55,6 +55,7 @@ def label(
         overrule(
             session,
             visit.reader,
+            patient_id,
             dose_event_id,
             label=label or None,
             reason=reason,

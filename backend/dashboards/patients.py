@@ -16,13 +16,13 @@ from backend.dashboards.keyset import (
 )
 from backend.dashboards.views import PatientListPage, PatientRow
 from backend.dashboards.visible import Sight
-from backend.dashboards.words import needs, strip_days
+from backend.dashboards.words import needs, strip_days, taken_share
 
 PATH = "/patients"
 MOST_WORDS = 5
 TABLES = "patient_state s JOIN patient p USING (patient_id)"
-COLUMNS = """s.patient_id, s.need, s.needs, s.strip, s.heard_until, s.last_dose_at,
-    s.run_out_on, s.open_alerts, p.given_name, p.family_name,
+COLUMNS = """s.patient_id, s.need, s.needs, s.strip, s.adherence, s.heard_until,
+    s.last_dose_at, s.run_out_on, s.open_alerts, p.given_name, p.family_name,
     (SELECT i.value FROM patient_identifier i WHERE i.patient_id = s.patient_id
         AND (i.until IS NULL OR i.until > :now) ORDER BY i.since, i.value LIMIT 1)
         AS identifier,
@@ -127,5 +127,6 @@ def _row(row: RowMapping) -> PatientRow:
         heard_until=row["heard_until"],
         last_dose_at=row["last_dose_at"],
         run_out_on=row["run_out_on"],
+        taken=taken_share(row["adherence"]),
         open_alerts=row["open_alerts"],
     )

@@ -34,6 +34,15 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A figure of adherence in a list: value, what it rests on, what else is to say."""
+
+    value: str  # "86 % taken"
+    rests_on: str = ""  # "18 of 21 doses in 30 days, 2 unknown days"
+    note: str = ""  # "seems to have stopped"
+
+
+@dataclass(frozen=True)
 class PatientRow:
     """One patient of the list. `heard_until` None: no device has ever been heard."""
 
@@ -45,6 +54,7 @@ class PatientRow:
     heard_until: datetime | None
     last_dose_at: datetime | None
     run_out_on: date | None
+    taken: Share
     open_alerts: int = 0
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from backend.dashboards.charts.palette import DoseState
 from backend.dashboards.charts.strip import StripDay
 from backend.dashboards.render import moment, number
-from backend.dashboards.views import Need
+from backend.dashboards.views import Need, Share
 
 LABELS = {"taken_late": DoseState.LATE_TAKEN}
 UNITS = {"1": "pieces", "{tablet}": "tablets", "[iU]": "IU", "{capsule}": "capsules"}
@@ -71,6 +71,7 @@ SEEN = {
     "dose_event_voided": "declared a dose record void",
     "dose_event_overruled": "said what a dose record was",
     "dose_event_overrule_undone": "took back what was said of a dose record",
+    "overrides_seen": "read what was said of dose records",
     "patient_adherence_seen": "read how doses were taken",
     "adherence_document_made": "made a document of how doses were taken",
     "emerge_report_seen": "read the report of all their patients",
@@ -244,16 +245,63 @@ PHASES = {
 
 def taking(figures: Mapping[str, object]) -> str:
     """Return the state row's figures of adherence in a sentence; "" where none is."""
-    expected, taken = figures.get("expected"), figures.get("taken")
-    if not isinstance(expected, int) or not isinstance(taken, int):
+    expected, taken = _counts(figures)
+    if expected is None:
         return ""
-    told = [f"{taken} of {expected} doses taken in the last {figures['days']} days"]
+    told = [
+        f"{taken} of {expected} doses taken in the last {figures['days']} days"
+        if expected
+        else _nothing_known(figures)
+    ]
     if figures["unknown_days"]:
         told.append(_counted(figures["unknown_days"], "unknown day"))
     if figures["longest_gap_d"]:
         told.append(f"longest gap {_counted(figures['longest_gap_d'], 'day')}")
+    return "; ".join([", ".join(told), *_phase(figures)]) + "."
+
+
+def taken_share(figures: Mapping[str, object]) -> Share:
+    """Return how a list says the state row's figures of adherence, with all they need.
+
+    No figure is said to be none: neither 0 % nor an empty cell. 100 % are all doses and
+    0 % is none, whatever rounding makes of the others.
+    """
+    expected, taken = _counts(figures)
+    if expected is None or taken is None:
+        return Share("No figure yet")
+    unknown = figures["unknown_days"]
+    rests = [f"{taken} of {expected} doses in {figures['days']} days"]
+    value = f"{_percent(taken, expected)} % taken" if expected else ""
+    if not expected:
+        value, rests = _nothing_known(figures), []
+    if unknown:
+        rests.append(_counted(unknown, "unknown day"))
+    return Share(value, ", ".join(rests), *_phase(figures))
+
+
+def _counts(figures: Mapping[str, object]) -> tuple[int | None, int | None]:
+    """Return doses due and doses taken on known days, None where there is no figure."""
+    expected, taken = figures.get("expected"), figures.get("taken")
+    if not isinstance(expected, int) or not isinstance(taken, int):
+        return None, None
+    return expected, taken
+
+
+def _nothing_known(figures: Mapping[str, object]) -> str:
+    if figures["phase"] == "none_due":
+        return f"No dose was due in the last {figures['days']} days"
+    return f"No dose is known yet of the last {figures['days']} days"
+
+
+def _percent(taken: int, expected: int) -> int:
+    if taken in (0, expected):
+        return 100 * taken // expected
+    return min(max(round(100 * taken / expected), 1), 99)
+
+
+def _phase(figures: Mapping[str, object]) -> list[str]:
     phase = PHASES.get(str(figures["phase"]))
-    return "; ".join([", ".join(told), *([phase] if phase else [])]) + "."
+    return [phase] if phase else []
 
 
 def _counted(count: object, what: str) -> str:

@@ -5,6 +5,7 @@ the patient anything.
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlmodel import Session, col, select
 
@@ -33,44 +34,98 @@ class NothingToChange(Conflict):
 def overrule(
     session: Session,
     reader: Reader,
-    dose_event_id: object,
+    patient_id: UUID,
+    dose_event_id: UUID,
     *,
     label: str | None,
     reason: str,
     now: datetime,
-) -> None:
+) -> EventOverride:
     """Say what a dose event was, None: take back what was said; match again.
 
-    Raises NotFound unless a clinician may see it, Unprocessable for a word that nobody
-    may say, NothingToChange where it would change nothing.
+    Returns what was written. Raises NotFound unless a clinician may see the patient and
+    the event is theirs, Unprocessable for a word that nobody may say, NothingToChange
+    where it would change nothing.
     """
     only(reader, "clinician")
     if label is not None and label not in SAYABLE:
         raise Unprocessable(f"A record may be called one of {', '.join(SAYABLE)}.")
     event = session.exec(
         select(DoseEvent)
+        .where(DoseEvent.patient_id == patient_id)
         .where(DoseEvent.dose_event_id == dose_event_id)
         .where(may_see(reader, col(DoseEvent.patient_id), now=now))
     ).one_or_none()
     if event is None:
         raise NotFound("There is no such dose event.")
-    hold(session, [event.patient_id])
+    hold(session, [patient_id])
     session.refresh(event)
     if event.voided_at is not None:
         raise NothingToChange("This record is void: it counts for nothing.")
-    if label == _in_force(session, event):
+    holds = _newest(session, event)
+    if label == (holds and holds.label):
         raise NothingToChange("This is what holds of the record already.")
-    session.add(
-        EventOverride(
-            patient_id=event.patient_id,
-            dose_event_id=event.dose_event_id,
-            label=label,
-            reason=reason,
-            actor_id=reader.subject_id,
-            at=now,
-            recorded_at=real_now(),
+    return _say(session, reader, event, label, reason, now)
+
+
+def withdraw(
+    session: Session,
+    reader: Reader,
+    patient_id: UUID,
+    override_id: UUID,
+    *,
+    reason: str,
+    now: datetime,
+) -> EventOverride:
+    """Take back one thing that was said of a record, whoever said it; match again.
+
+    Returns what was written. Raises NotFound unless a clinician may see the patient and
+    it was said of them, NothingToChange when it is not what holds of the record: it was
+    withdrawn before, or something else was said since.
+    """
+    only(reader, "clinician")
+    found = session.exec(
+        select(EventOverride, DoseEvent)
+        .join(
+            DoseEvent,
+            (col(DoseEvent.patient_id) == col(EventOverride.patient_id))
+            & (col(DoseEvent.dose_event_id) == col(EventOverride.dose_event_id)),
         )
+        .where(EventOverride.patient_id == patient_id)
+        .where(EventOverride.override_id == override_id)
+        .where(may_see(reader, col(EventOverride.patient_id), now=now))
+    ).one_or_none()
+    if found is None:
+        raise NotFound("Nothing such was said of a record of this patient.")
+    said, event = found
+    hold(session, [patient_id])
+    session.refresh(event)
+    if event.voided_at is not None:
+        raise NothingToChange("This record is void: it counts for nothing.")
+    holds = _newest(session, event)
+    if said.label is None or holds is None or holds.override_id != override_id:
+        raise NothingToChange("This is not what holds of the record now.")
+    return _say(session, reader, event, None, reason, now)
+
+
+def _say(
+    session: Session,
+    reader: Reader,
+    event: DoseEvent,
+    label: str | None,
+    reason: str,
+    now: datetime,
+) -> EventOverride:
+    said = EventOverride(
+        patient_id=event.patient_id,
+        dose_event_id=event.dose_event_id,
+        label=label,
+        reason=reason,
+        actor_id=reader.subject_id,
+        at=now,
+        recorded_at=real_now(),
     )
+    session.add(said)
     session.flush()
     facts = (
         [(event.patient_id, event.regimen_id, event.occurred_at.date())]
@@ -96,11 +151,12 @@ def overrule(
             "doses_changed": len(changes.doses),
         },
     )
+    return said
 
 
-def _in_force(session: Session, event: DoseEvent) -> str | None:
+def _newest(session: Session, event: DoseEvent) -> EventOverride | None:
     return session.exec(
-        select(EventOverride.label)
+        select(EventOverride)
         .where(EventOverride.patient_id == event.patient_id)
         .where(EventOverride.dose_event_id == event.dose_event_id)
         .order_by(

@@ -201,6 +201,7 @@ class AfterTaken:
 
 
 SHORTEST_AFTER = timedelta(hours=1)
+MOST_DOSES = 1_000_000  # of a phase: a lifetime of every hour
 Simple = ClockTimes | Weekdays | Monthly | DailyCount | Cycle | EveryHours | Instants
 
 
@@ -259,6 +260,8 @@ class Phase:
                 _check_aware(bound, "a bound with a time")
         if self.count is not None:
             _at_least(1, self.count, "the count")
+            if self.count > MOST_DOSES:
+                raise BadTiming(f"the count is at most {MOST_DOSES}")
             if self.start is None:
                 raise BadTiming("a count needs a start to count from")
         if _after(self.start, self.end):

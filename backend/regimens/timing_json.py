@@ -131,7 +131,9 @@ class _Members:
         value = self.get(name)
         if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
             raise BadTiming(f"{name} wants seconds, got {value!r}")
-        if not 0 <= value <= MOST_SECONDS:
+        # A Decimal that is no number is not compared, it raises.
+        none = isinstance(value, Decimal) and value.is_nan()
+        if none or not 0 <= value <= MOST_SECONDS:
             raise BadTiming(f"{name} lies between 0 and {MOST_SECONDS} seconds")
         return timedelta(seconds=float(value))
 

@@ -52,7 +52,8 @@ def figures(
     `known_days` and `unknown_days`; `longest_gap_d`, the longest run of known days with
     doses due and none taken; and `phase`: `taking`, `stopped` (a dose once, and none in
     all of the days, all known), `not_started`, `unknown`, or `none_due`. `ever`: a dose
-    was taken at some time. `extras` are unscheduled doses by regimen.
+    was taken at some time; `last_day` the last of the days, by which it is told how old
+    the figures are. `extras` are unscheduled doses by regimen.
     """
     tallies = _tallied(doses, extras)
     first = today - LOOK_BACK * DAY
@@ -68,6 +69,7 @@ def figures(
     unsure = len(settled) < len(window) or bool(unseen)
     return {
         "days": LOOK_BACK,
+        "last_day": (today - DAY).isoformat(),
         "expected": sum(tally.expected for tally in known),
         "taken": sum(min(tally.taken, tally.expected) for tally in known),
         "known_days": len(by_day),

@@ -79,6 +79,11 @@ def heard(session: Session, patient_ids: Collection[UUID], *, now: datetime) -> 
     )
 
 
+def today(now: datetime, zone: str) -> date:
+    """Return the dose-day it is in a zone: one begins at three in the morning."""
+    return (now.astimezone(ZoneInfo(zone)) - DAY_STARTS).date()
+
+
 def _facts(session: Session, ids: list[UUID], now: datetime) -> Sequence[RowMapping]:
     return fetch(
         session,
@@ -161,11 +166,16 @@ def _item(
     row: RowMapping, doses: Doses, extras: Extras, now: datetime
 ) -> dict[str, object]:
     mine = doses.get(row["patient_id"], ())
-    today = (now.astimezone(ZoneInfo(row["zone"])) - DAY_STARTS).date()
-    days = _days(mine, today)
+    dose_day = today(now, row["zone"])
+    days = _days(mine, dose_day)
     heard_until = row["heard_until"] if row["heard"] == row["devices"] else None
     facts = Facts(
-        days, row["alerts"], row["devices"] > 0, heard_until, row["run_out_on"], today
+        days,
+        row["alerts"],
+        row["devices"] > 0,
+        heard_until,
+        row["run_out_on"],
+        dose_day,
     )
     reasons = needs(facts, now=now)
     severities = [s for s in ("high", "medium", "low") if s in row["alerts"]]
@@ -182,7 +192,7 @@ def _item(
                 for one in mine
             ),
             extras.get(row["patient_id"], {}),
-            today=today,
+            today=dose_day,
             ever=row["last_dose_at"] is not None,
         ),
         "last_dose_at": row["last_dose_at"],

@@ -162,11 +162,16 @@ def performer(
     )
 
 
-async def play(plan: Plan, memory: Memory, air: Air) -> None:
+async def play(
+    plan: Plan,
+    memory: Memory,
+    air: Air,
+    read_real: Callable[[], datetime] = real_now,
+) -> None:
     """Play a plan until cancelled; events that are past are recorded first."""
     actors: list[Actor] = []
     for planned in plan.devices:
-        made = performer(planned, plan, memory, air)
+        made = performer(planned, plan, memory, air, read_real=read_real)
         made.recorder.play(made.recorder.now)
         actors.append(Actor(made))
     log.info("devices ready", extra={"devices": len(actors)})

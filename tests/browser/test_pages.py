@@ -77,12 +77,14 @@ def test_a_page_is_accessible_quiet_and_fits_every_screen(
 
     assert faults(page, {"type": "tag", "values": WCAG}) == ""
     assert overflow(page) == 0
+    assert page.evaluate(OUT_OF_ROW) == []
 
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 1280, "height": 900})
 
     assert faults(page, {"type": "rule", "values": ["color-contrast"]}) == ""
     assert overflow(page) == 0
+    assert page.evaluate(OUT_OF_ROW) == []
     assert said == []
     assert all(url.startswith(address) for url in asked)
     context.close()
@@ -114,17 +116,7 @@ def test_a_page_says_the_same_without_script(
     assert texts[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_no_control_stands_out_of_the_row_it_belongs_to(
-    chromium: Browser, address: str, name: str
-) -> None:
-    for width in (390, 1280):
-        context = chromium.new_context(viewport={"width": width, "height": 844})
-        page, _, _ = opened(context, f"{address}/{name}")
-        assert page.evaluate(OUT_OF_ROW) == [], width
-        context.close()
-
-
+# Controls that stand out of the row they belong to.
 OUT_OF_ROW = """[...document.querySelectorAll("li.row button, li.row a")]
   .filter(it => it.getBoundingClientRect().right >
     it.closest("li.row").getBoundingClientRect().right + 0.5)

@@ -13,10 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID, uuid5
 
+import httpx
+
 from device_bridge.clock import DomainClock
 
 Item = dict[str, Any]
 TOKEN = "a-token"
+OPEN_TO_ALL = "/v1/clock", "/v1/bridges/pair"
 NAMESPACE = UUID(int=1)
 UNITS = {"[iU]", "mL", "mg", "1"}
 VITALS = {
@@ -326,6 +329,20 @@ def _verdict(verdict: str) -> Item:
     return {"verdict": verdict, "reason": None, "detail": None}
 
 
+def inline(backend: FakeBackend) -> httpx.MockTransport:
+    """Return the way to a backend in the same loop: no socket, no thread, no wait."""
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        given = request.headers.get("Authorization")
+        path = request.url.path
+        if path not in OPEN_TO_ALL and given != f"Bearer {TOKEN}":
+            return httpx.Response(401, json={"title": "token"})
+        status, answer = backend.answer(path, json.loads(request.content or b"{}"))
+        return httpx.Response(status, json=answer)
+
+    return httpx.MockTransport(reply)
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -351,7 +368,7 @@ def serving(backend: FakeBackend) -> Generator[str]:
                 return  # the bridge was killed while it sent
             body = json.loads(octets or b"{}")
             status, answer = 401, {"title": "token"}
-            open_to_all = self.path in ("/v1/clock", "/v1/bridges/pair")
+            open_to_all = self.path in OPEN_TO_ALL
             if open_to_all or self.headers["Authorization"] == f"Bearer {TOKEN}":
                 status, answer = backend.answer(self.path, body)
             octets = json.dumps(answer).encode()

@@ -30,8 +30,8 @@ from device_bridge.record_link import RecordLink
 from device_bridge.spool import Spool
 from device_bridge.surroundings import Registry, SampleBuffer, Slots, Surroundings
 from device_bridge.upload import Uploader
-from tests.device_bridge.fake_backend import TOKEN, FakeBackend, device_id, serving
-from tests.device_bridge.stories import a_device, a_plan, backend_for, now
+from tests.device_bridge.fake_backend import TOKEN, FakeBackend, device_id
+from tests.device_bridge.stories import a_device, a_plan, backend_for, now, reached
 
 SERIAL = "B1"
 MINUTE = timedelta(minutes=1)
@@ -247,9 +247,9 @@ class Bench:
 async def a_bench(box: FakeBox, folder: Path) -> AsyncGenerator[Bench]:
     """Yield a bridge that uploads, to which the box may be linked."""
     backend = backend_for(a_plan([a_device(SERIAL, [])]))
-    with serving(backend) as address:
+    with reached(backend) as (address, over):
         spooled = Spool(folder / "spool.sqlite")
-        http, clock = Backend(address, TOKEN), Clock()
+        http, clock = Backend(address, TOKEN, over), Clock(read_real=now)
         clock.follow(clock.domain)
         uploader = Uploader(spooled, http, clock)
         around = Surroundings(

@@ -28,8 +28,8 @@ from device_bridge.sample_link import SampleLink
 from device_bridge.spool import Spool
 from device_bridge.surroundings import Registry, SampleBuffer, Slots, Surroundings
 from device_bridge.upload import Uploader
-from tests.device_bridge.fake_backend import TOKEN, FakeBackend, device_id, serving
-from tests.device_bridge.stories import a_device, a_plan, backend_for, now
+from tests.device_bridge.fake_backend import TOKEN, FakeBackend, device_id
+from tests.device_bridge.stories import a_device, a_plan, backend_for, now, reached
 
 SERIAL_NUMBER = "C1"
 Told = Callable[[BleakGATTCharacteristic, bytearray], None]
@@ -170,10 +170,10 @@ async def a_bench(
 ) -> AsyncGenerator[Bench]:
     """Yield a bridge that uploads; its clock is a checked one unless one is given."""
     backend = backend_for(a_plan([a_device(SERIAL_NUMBER, [])]))
-    with serving(backend) as address:
-        spooled, http = Spool(folder / "spool.sqlite"), Backend(address, TOKEN)
+    with reached(backend) as (address, over):
+        spooled, http = Spool(folder / "spool.sqlite"), Backend(address, TOKEN, over)
         if clock is None:
-            clock = Clock()
+            clock = Clock(read_real=now)
             clock.follow(clock.domain)
         uploader, buffer = Uploader(spooled, http, clock), SampleBuffer(spooled)
         around = Surroundings(

@@ -2,27 +2,37 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from device_bridge import bridge
+import httpx
+
+from device_bridge import bridge, clock
 from device_bridge.clock import DomainClock
 from device_bridge.settings import Settings
 from device_bridge.virtual.air import Air, open_door
 from device_bridge.virtual.memory import Memory
 from device_bridge.virtual.plan import read_plan
 from device_bridge.virtual.stage import play
-from tests.device_bridge.fake_backend import TOKEN, FakeBackend, serving
+from tests.device_bridge.fake_backend import TOKEN, FakeBackend, inline, serving
+from tests.device_bridge.faults.still_time import still
 
 Json = dict[str, Any]
 
 
 def now() -> datetime:
-    return datetime.now(UTC)
+    """Return the time, in a story that is told at once the story's own."""
+    loop = still()
+    return loop.now if loop else datetime.now(UTC)
+
+
+def since_boot() -> timedelta:
+    loop = still()
+    return timedelta(seconds=loop.time()) if loop else clock.since_boot()
 
 
 def an_event(at: datetime, what: str = "opened", **rest: Any) -> Json:  # noqa: ANN401
@@ -60,14 +70,14 @@ def past(count: int, before: datetime, what: str = "opened", **rest: Any) -> lis
 
 
 def backend_for(plan: Json) -> FakeBackend:
-    clock = plan["clock"]
+    anchor = plan["clock"]
     domain = DomainClock(
-        datetime.fromisoformat(clock["anchor_real"]),
-        datetime.fromisoformat(clock["anchor_domain"]),
-        clock["speed"],
+        datetime.fromisoformat(anchor["anchor_real"]),
+        datetime.fromisoformat(anchor["anchor_domain"]),
+        anchor["speed"],
     )
     serials = {d["serial"]: (d["maker"], d["model"]) for d in plan["devices"]}
-    return FakeBackend(serials, domain)
+    return FakeBackend(serials, domain, read_now=now)
 
 
 def settings_for(
@@ -97,6 +107,7 @@ class World:
     memory: Memory
     air: Air
     said: list[str]
+    over: httpx.AsyncBaseTransport | None = None
 
     def refused(self, what: str) -> bool:
         return any(what in line for line in self.said)
@@ -113,6 +124,18 @@ class Listener(logging.Handler):
         self.said.append(str(vars(record).get("why", "")))
 
 
+@contextmanager
+def reached(
+    backend: FakeBackend,
+) -> Generator[tuple[str, httpx.AsyncBaseTransport | None]]:
+    """Yield where the backend is, and the way there if no socket leads to it."""
+    if still():
+        yield "http://backend", inline(backend)
+        return
+    with serving(backend) as address:
+        yield address, None
+
+
 @asynccontextmanager
 async def devices_and_backend(
     plan: Json, folder: Path, *, max_links: int = 100
@@ -123,14 +146,14 @@ async def devices_and_backend(
     air = Air()
     door = await open_door(air, "127.0.0.1", 0)
     port = door.sockets[0].getsockname()[1]
-    playing = asyncio.create_task(play(read_plan(plan), memory, air))
-    with serving(backend) as address:
+    playing = asyncio.create_task(play(read_plan(plan), memory, air, now))
+    with reached(backend) as (address, over):
         settings = settings_for(address, port, folder / "spool", max_links=max_links)
         listener = Listener()
         log = logging.getLogger("device_bridge.links")
         log.addHandler(listener)
         try:
-            yield World(backend, settings, memory, air, listener.said)
+            yield World(backend, settings, memory, air, listener.said, over)
         finally:
             log.removeHandler(listener)
             playing.cancel()
@@ -147,7 +170,10 @@ async def a_bridge(
 ) -> AsyncGenerator[None]:
     """Run the bridge while inside."""
     running = asyncio.create_task(
-        bridge.run(world.settings, bridge.Machine(machine_time))
+        bridge.run(
+            world.settings,
+            bridge.Machine(machine_time, since_boot, http=world.over),
+        )
     )
     try:
         yield

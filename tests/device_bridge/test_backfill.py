@@ -22,6 +22,7 @@ from tests.device_bridge.fake_box import (
     a_bench,
     an_opening,
 )
+from tests.device_bridge.faults.still_time import StillLoop, at_once
 from tests.device_bridge.stories import now, until
 
 Story = Callable[[Bench], Coroutine[Any, Any, None]]
@@ -32,11 +33,11 @@ def a_box(*numbers: int) -> FakeBox:
 
 
 def play(box: FakeBox, folder: Path, story: Story) -> None:
-    async def told() -> None:
+    async def told(_loop: StillLoop) -> None:
         async with a_bench(box, folder) as bench:
             await story(bench)
 
-    asyncio.run(told())
+    at_once(told)
 
 
 async def the_link_is_lost(bench: Bench) -> None:
@@ -127,7 +128,7 @@ def test_numbers_that_a_box_says_it_has_not_are_reported_as_a_gap(
     async def story(bench: Bench) -> None:
         box.knows_ranges = False
         async with bench.linked():
-            await until(lambda: bench.heard)
+            await until(lambda: bench.heard and len(bench.gaps) == 3)
         assert bench.gaps == [
             {"from": 1, "to": 2},
             {"from": 5, "to": 5},
@@ -147,7 +148,7 @@ def test_a_record_that_can_never_be_read_is_reported_and_the_box_emptied(
         for _ in range(4):
             await the_link_is_lost(bench)
         async with bench.linked():
-            await until(lambda: not box.records)
+            await until(lambda: not box.records and len(bench.gaps) == 4)
         assert bench.sequences == [3, 5, 9]
         spans = [(gap["from"], gap["to"], gap.get("why")) for gap in bench.gaps]
         assert spans == [

@@ -11,6 +11,7 @@ import pytest
 
 from device_bridge.spool import Spool
 from tests.device_bridge.fake_backend import Item, device_id
+from tests.device_bridge.faults.still_time import StillLoop, at_once
 from tests.device_bridge.stories import (
     Json,
     World,
@@ -29,11 +30,11 @@ Story = Callable[[World], Coroutine[Any, Any, None]]
 
 
 def play(plan: Json, folder: Path, story: Story, *, max_links: int = 100) -> None:
-    async def told() -> None:
+    async def told(_loop: StillLoop) -> None:
         async with devices_and_backend(plan, folder, max_links=max_links) as world:
             await story(world)
 
-    asyncio.run(told())
+    at_once(told, sockets=True)
 
 
 def dated(item: Item) -> datetime:
@@ -241,7 +242,8 @@ def test_an_unreachable_backend_costs_time_and_nothing_else(tmp_path: Path) -> N
         async with a_bridge(world):
             await until(lambda: (tmp_path / "spool" / "spool.sqlite").exists())
             world.backend.failures += [503, 500, 429, 502]
-            await until(lambda: len(world.backend.records) == 40)
+            await until(lambda: len(world.backend.records) == 40, within=300)
+            assert not world.backend.failures
             await until(lambda: world.memory.bounds("B1")[2] == 0)
 
     play(plan, tmp_path, story)
@@ -301,6 +303,7 @@ def test_records_overwritten_in_the_device_are_reported_as_a_gap(
         async with a_bridge(world):
             await until(lambda: len(world.backend.records) == 6)
             await until(lambda: world.memory.bounds("B1")[2] == 0)
+            await until(lambda: len(events_of(world, "gap")) == 2)
         gaps = [event["detail"] for event in events_of(world, "gap")]
         assert gaps == [{"from": 1, "to": 3}, {"from": 6, "to": 6}]
 

@@ -1,6 +1,5 @@
 """Virtual glucose sensors over the air: every reading once, at its own minute."""
 
-import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from device_bridge.virtual.glucose_sensor import EVERY, MINUTE, glucose_at
 from device_bridge.virtual.plan import GlucosePlan, read_plan
 from tests.device_bridge.fake_backend import FakeBackend, device_id
+from tests.device_bridge.faults.still_time import StillLoop, at_once
 from tests.device_bridge.stories import (
     World,
     a_bridge,
@@ -63,7 +63,7 @@ def test_two_sessions_are_stored_once_through_a_bridge_that_is_stopped(
             await until(lambda: later in readings(world.backend, "G1"), PATIENCE)
             await until(lambda: len(readings(world.backend, "G2")) > 120, PATIENCE)
 
-    async def story() -> None:
+    async def story(_loop: StillLoop) -> None:
         async with devices_and_backend(plan, tmp_path) as world:
             await told(world)
             first = readings(world.backend, "G1")
@@ -79,4 +79,4 @@ def test_two_sessions_are_stored_once_through_a_bridge_that_is_stopped(
             assert kinds.count(("battery_low", device_id("G2"))) == 1
             assert ("quarantine", device_id("G1")) not in kinds
 
-    asyncio.run(story())
+    at_once(story, sockets=True)

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,59 +15,49 @@ from device_bridge.check.run import REQUIREMENTS, check, examine, found
 from device_bridge.errors import LostPeripheral
 from device_bridge.virtual.air import Air, open_door
 from device_bridge.virtual.memory import Memory
-from device_bridge.virtual.plan import Plan, PlannedDevice, read_plan
+from device_bridge.virtual.plan import read_plan
 from device_bridge.virtual.server import address_of
 from device_bridge.virtual.stage import Actor, performer
 from tests.device_bridge.defective_box import Defect, Defective, DefectiveGatt, spoil
 from tests.device_bridge.defects import DEFECTS
-from tests.device_bridge.stories import a_device, a_plan, now, past
+from tests.device_bridge.faults.still_time import StillLoop, at_once
+from tests.device_bridge.stories import a_device, a_plan, past
 
 RECORDS = 300  # enough that a transfer can be interrupted
-AT_ONCE = 12  # of the boxes; all of them would wait for each other
-Found = dict[str, list[Finding]]
-
-
-async def _examine_all(folder: Path) -> Found:
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def in_turn(name: str, hci: str) -> list[Finding]:
-        async with turns:
-            return await _examined(name, hci)
-
-    async with boxes(DEFECTS, RECORDS, folder) as hci:
-        told = await asyncio.gather(*(in_turn(d.name, hci) for d in DEFECTS))
-    return dict(zip((d.name for d in DEFECTS), told, strict=True))
+START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
 
 @asynccontextmanager
-async def boxes(
-    defects: Sequence[Defect], records: int, folder: Path
+async def playing(
+    loop: StillLoop, folder: Path, defect: Defect | None, records: int
 ) -> AsyncGenerator[str]:
-    """Let defective boxes play while inside; yields where their radio is."""
-    devices = [a_device(d.name, past(records, now())) for d in defects]
-    plan = read_plan(a_plan(devices))
-    air = Air()
-    async with AsyncExitStack() as opened:
-        memory = Memory(folder / "devices.sqlite")
-        opened.callback(memory.close)
-        door = await open_door(air, "127.0.0.1", 0)
-        opened.callback(door.close)
-        playing = [
-            asyncio.create_task(_be(defect, device, plan, memory, air))
-            for defect, device in zip(defects, plan.devices, strict=True)
-        ]
+    """Let a defective box play while inside, or none; yields where the radio is."""
+    air, memory = Air(), Memory(folder / "devices.sqlite")
+    door = await open_door(air, "127.0.0.1", 0)
+    box = asyncio.create_task(
+        asyncio.sleep(0) if defect is None else _be(loop, defect, records, memory, air)
+    )
+    try:
         yield f"tcp-client:127.0.0.1:{door.sockets[0].getsockname()[1]}"
-        for box in playing:
-            box.cancel()
-        await asyncio.gather(*playing, return_exceptions=True)
+    finally:
+        box.cancel()
+        await asyncio.gather(box, return_exceptions=True)
+        door.close()
+        memory.close()
 
 
 async def _be(
-    defect: Defect, device: PlannedDevice, plan: Plan, memory: Memory, air: Air
+    loop: StillLoop, defect: Defect, records: int, memory: Memory, air: Air
 ) -> None:
-    made = performer(device, plan, memory, air, partial(DefectiveGatt, defect))
+    def clock() -> datetime:
+        return START + timedelta(seconds=loop.time())
+
+    device = a_device(defect.name, past(records, START))
+    plan = read_plan(a_plan([device], start=START))
+    gatt = partial(DefectiveGatt, defect)
+    made = performer(plan.devices[0], plan, memory, air, gatt, clock)
     made.recorder.play(made.recorder.now)
-    spoil(memory, device.serial, defect)
+    spoil(memory, device["serial"], defect)
     await Actor(Defective(made, defect)).run()
 
 
@@ -74,24 +65,28 @@ def address(name: str) -> str:
     return address_of(name).to_string(with_type_qualifier=False)
 
 
-async def _examined(name: str, hci: str) -> list[Finding]:
-    async with found(address(name), hci, changes=True) as box:
-        return [finding async for finding in examine(box)]
+def examined(defect: Defect, folder: Path) -> list[Finding]:
+    async def story(loop: StillLoop) -> list[Finding]:
+        async with (
+            playing(loop, folder, defect, RECORDS) as hci,
+            found(address(defect.name), hci, changes=True) as box,
+        ):
+            return [finding async for finding in examine(box)]
+
+    return at_once(story, sockets=True)
 
 
-def test_a_box_fails_what_it_does_wrong_and_nothing_else(tmp_path: Path) -> None:
-    # One test for all: they mostly wait, and wait together.
-    told = asyncio.run(_examine_all(tmp_path))
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_a_box_fails_what_it_does_wrong_and_nothing_else(
+    defect: Defect, tmp_path: Path
+) -> None:
+    findings = examined(defect, tmp_path)
 
-    wrong = {
-        defect.name: failed
-        for defect in DEFECTS
-        if set(failed := failures(told[defect.name])) != defect.fails
-    }
-    assert wrong == {}
-    reference = {finding.number: finding.verdict for finding in told["none"]}
-    assert set(reference) == {requirement.number for requirement in REQUIREMENTS}
-    assert set(reference.values()) == {Verdict.PASS}
+    assert set(failures(findings)) == defect.fails, failures(findings)
+    if not defect.fails:
+        told = {finding.number: finding.verdict for finding in findings}
+        assert set(told) == {requirement.number for requirement in REQUIREMENTS}
+        assert set(told.values()) == {Verdict.PASS}
 
 
 def failures(findings: Sequence[Finding]) -> dict[str, str]:
@@ -111,11 +106,11 @@ def test_the_command_tells_in_json_and_by_its_exit_code(
 ) -> None:
     (defect,) = (d for d in DEFECTS if d.name == name)
 
-    async def checked() -> int:
-        async with boxes([defect], 3, tmp_path) as hci:
+    async def checked(loop: StillLoop) -> int:
+        async with playing(loop, tmp_path, defect, 3) as hci:
             return await check(address(name), hci, changes=False, as_json=True)
 
-    assert asyncio.run(checked()) == code
+    assert at_once(checked, sockets=True) == code
     told = json.loads(capsys.readouterr().out)
     assert told["passed"] is (code == 0)
     assert {f["number"] for f in told["findings"] if f["verdict"] == "fail"} == (
@@ -124,12 +119,12 @@ def test_the_command_tells_in_json_and_by_its_exit_code(
 
 
 def test_a_device_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
-    async def checked() -> None:
+    async def checked(loop: StillLoop) -> None:
         async with (
-            boxes([], 0, tmp_path) as hci,
-            found("F0:00:00:00:00:01", hci, changes=False, within=0.2),
+            playing(loop, tmp_path, None, 0) as hci,
+            found("F0:00:00:00:00:01", hci, changes=False),
         ):
             pytest.fail("found what is not there")
 
     with pytest.raises(LostPeripheral, match="not heard within"):
-        asyncio.run(checked())
+        at_once(checked, sockets=True)

@@ -1,6 +1,5 @@
 """A box that was reset loses nothing by what was asked of it before."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from device_bridge.gatt import racp
 from device_bridge.gatt.racp import Opcode, Operator
 from tests.device_bridge.fake_box import Bench, FakeBox, a_bench, an_opening
+from tests.device_bridge.faults.still_time import StillLoop, at_once
 from tests.device_bridge.stories import until
 
 OLD, NEW = 0x7EC13F9A, 5
@@ -54,13 +54,13 @@ async def is_emptied(bench: Bench) -> None:
 def told(box: FakeBox, folder: Path) -> list[int]:
     """Return the numbers that reached the backend until the box was empty."""
 
-    async def story() -> list[int]:
+    async def story(_loop: StillLoop) -> list[int]:
         async with a_bench(box, folder) as bench:
             await is_emptied(bench)
             assert bench.gaps == []
             return sorted(bench.sequences)
 
-    return asyncio.run(story())
+    return at_once(story)
 
 
 @pytest.mark.parametrize("refilled", [1, 3, 6])
@@ -80,7 +80,7 @@ def test_a_box_reset_before_it_sends_what_is_new_is_read_from_the_start(
 ) -> None:
     box = a_box((1, 2, 3))
 
-    async def story() -> None:
+    async def story(_loop: StillLoop) -> None:
         async with a_bench(box, tmp_path) as bench:
             await is_emptied(bench)
             box.records = {4: an_opening(4, OLD)}
@@ -91,13 +91,13 @@ def test_a_box_reset_before_it_sends_what_is_new_is_read_from_the_start(
             kinds = [event["kind"] for event in bench.backend.events.values()]
             assert kinds.count("reset") == 1
 
-    asyncio.run(story())
+    at_once(story)
 
 
 def test_what_a_reset_box_tells_live_is_of_its_new_store(tmp_path: Path) -> None:
     box = a_box((1, 2, 3))
 
-    async def story() -> None:
+    async def story(_loop: StillLoop) -> None:
         async with a_bench(box, tmp_path) as bench:
             await is_emptied(bench)
             async with bench.linked():
@@ -109,7 +109,7 @@ def test_what_a_reset_box_tells_live_is_of_its_new_store(tmp_path: Path) -> None
             assert sorted(bench.sequences) == [1, 1, 2, 2, 3, 3, 4]
             assert bench.gaps == []
 
-    asyncio.run(story())
+    at_once(story)
 
 
 def test_a_box_that_names_its_store_and_cannot_be_asked_for_it_is_emptied(
@@ -128,7 +128,7 @@ def test_what_a_box_without_stores_loses_by_a_reset_at_that_moment_is_a_gap(
     box = a_box((1, 2, 3), None)
     once(box, is_deletion, 2, None)
 
-    async def story() -> None:
+    async def story(_loop: StillLoop) -> None:
         async with a_bench(box, tmp_path) as bench:
             await is_emptied(bench)
             box.records = {3: an_opening(3)}
@@ -136,4 +136,4 @@ def test_what_a_box_without_stores_loses_by_a_reset_at_that_moment_is_a_gap(
             assert sorted(bench.sequences) == [1, 2, 3, 3]
             assert bench.gaps == [{"from": 1, "to": 2}]
 
-    asyncio.run(story())
+    at_once(story)

@@ -14,6 +14,7 @@ from device_bridge.gatt import uuids
 from device_bridge.gatt.uuids import BATTERY_LEVEL, SERIAL
 from device_bridge.profiles import profile_for
 from tests.device_bridge.fake_sensor import Bench, FakeSensor, a_bench, date_time
+from tests.device_bridge.faults.still_time import StillLoop, at_once
 from tests.device_bridge.stories import now, until
 
 PRESSURE, TEMPERATURE, WEIGHT, SPOT, STREAM = 0x2A35, 0x2A1C, 0x2A9D, 0x2A5E, 0x2A5F
@@ -24,11 +25,11 @@ Story = Callable[[Bench], Coroutine[Any, Any, None]]
 def play(
     sensor: FakeSensor, folder: Path, story: Story, clock: Clock | None = None
 ) -> None:
-    async def told() -> None:
+    async def told(_loop: StillLoop) -> None:
         async with a_bench(sensor, folder, clock) as bench:
             await story(bench)
 
-    asyncio.run(told())
+    at_once(told)
 
 
 def a_pressure(face: datetime, systolic: int = 120, user: int = 1) -> bytes:

@@ -22,6 +22,7 @@ from device_bridge.virtual.server import (
 from device_bridge.virtual.stage import Actor
 from tests.device_bridge.fake_meter import a_reading
 from tests.device_bridge.fake_sensor import date_time
+from tests.device_bridge.faults.still_time import StillLoop, at_once
 from tests.device_bridge.stories import (
     World,
     a_bridge,
@@ -123,7 +124,7 @@ class CuffAndMeter:
 def on_the_air(world: World, planned: PlannedDevice) -> CuffAndMeter:
     plan = read_plan(a_plan([]))
     gatt = GattDevice(planned, world.memory, world.air)
-    return CuffAndMeter(gatt, Recorder(planned, world.memory, plan.clock))
+    return CuffAndMeter(gatt, Recorder(planned, world.memory, plan.clock, now))
 
 
 async def a_day(world: World, planned: PlannedDevice) -> CuffAndMeter:
@@ -145,7 +146,7 @@ def test_all_that_it_tells_on_two_links_is_stored_once_at_its_own_time(
 ) -> None:
     planned = read_plan(a_plan([a_device("C1", [], "wearable")])).devices[0]
 
-    async def told() -> None:
+    async def told(_loop: StillLoop) -> None:
         async with devices_and_backend(a_plan([]), tmp_path) as world:
             world.backend.serials["C1"] = (planned.maker, planned.model)
             await a_day(world, planned)
@@ -168,4 +169,4 @@ def test_all_that_it_tells_on_two_links_is_stored_once_at_its_own_time(
                 if event["kind"] == "quarantine"
             ]
 
-    asyncio.run(told())
+    at_once(told, sockets=True)

@@ -39,6 +39,7 @@ from backend.dashboards.views import (
     PatientRow,
     Phase,
     Prescribed,
+    Share,
     Step,
     StockRow,
     TodayPage,
@@ -137,6 +138,15 @@ NEEDS: tuple[tuple[Need, ...], ...] = (
 )
 
 
+TAKEN = (
+    Share("86 % taken", "18 of 21 doses in 30 days, 9 unknown days"),
+    Share("93 % taken", "56 of 60 doses in 30 days"),
+    Share("0 % taken", "0 of 30 doses in 30 days", "seems to have stopped"),
+    Share("No figure yet"),
+    Share("No dose was due in the last 30 days"),
+)
+
+
 def a_row(number: int) -> PatientRow:
     names = (
         "Amara Okafor",
@@ -154,6 +164,7 @@ def a_row(number: int) -> PatientRow:
         heard_until=None if number == 3 else NOW - timedelta(minutes=7**number),
         last_dose_at=NOW - timedelta(hours=number),
         run_out_on=None if number == 3 else TODAY + timedelta(days=2 + 5 * number),
+        taken=TAKEN[number % 5],
         open_alerts=number % 3,
     )
 

@@ -59,6 +59,7 @@ def say(session: Session, world: World, label: str | None, hours: int = 11) -> N
     overrule(
         session,
         the_clinician(world),
+        world.patient_id,
         the_event(session),
         label=label,
         reason="she told me",
@@ -116,7 +117,15 @@ def test_only_a_clinician_who_cares_for_the_patient_may_say_so(
 
     for reader, error in ((own, Forbidden), (stranger, NotFound)):
         with pytest.raises(error):
-            overrule(session, reader, event, label="prime", reason="x", now=eight())
+            overrule(
+                session,
+                reader,
+                world.patient_id,
+                event,
+                label="prime",
+                reason="x",
+                now=eight(),
+            )
     assert not count(session, "event_override")
 
 
