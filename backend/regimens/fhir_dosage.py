@@ -111,8 +111,11 @@ def _read(instructions: Sequence[object], at: Circumstances) -> Prescribed:
     for number, group in enumerate(_in_sequence(dosages), start=1):
         if phases:
             at = replace(at, start=_end_of(phases[-1]))
-        phases.append(_step(group, at))
-        if number > 1 and phases[-1].start is None:
+        step = _step(group, at)
+        if phases and step.start is None:
+            step = replace(step, start=at.start)  # instants alone say no start
+        phases.append(step)
+        if number > 1 and step.start is None:
             raise BadTiming(f"nothing says when step {number} of the dosages begins")
     return Prescribed(Taper(tuple(phases)) if phases[1:] else phases[0])
 

@@ -1,12 +1,12 @@
 """What we write as FHIR reads back to the same doses, and so does what others wrote."""
 
 import json
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from backend.regimens.expand import occurrences
@@ -19,6 +19,7 @@ from backend.regimens.timing import (
     AsNeeded,
     ClockTimes,
     DailyCount,
+    Instants,
     Monthly,
     Phase,
     Taper,
@@ -73,7 +74,19 @@ def begun(timing: Timing) -> Timing:
             return timing
 
 
+# Instants have no bounds of their own in FHIR: they follow the step before.
+THEN_ONCE = Taper(
+    (
+        Phase(DailyCount(1), date(2020, 1, 2)),
+        Phase(
+            Instants((datetime(2020, 12, 31, 22, 39, tzinfo=UTC),)), date(2020, 2, 1)
+        ),
+    )
+)
+
+
 @given(timings, zones, days, amounts, units)
+@example(THEN_ONCE, PARIS, date(2020, 1, 1), Decimal(2), "mL")
 def test_what_we_write_reads_back_to_the_same_doses(
     timing: Timing, zone: ZoneInfo, first: date, amount: Decimal, unit: str
 ) -> None:
