@@ -39,7 +39,8 @@ class Sender:
 
     def domain(self, real: datetime) -> datetime:
         """Return the domain time at an instant of real time."""
-        return self.now + (real - self.began) * self.queue.speed
+        elapsed, speed = real - self.began, self.queue.speed
+        return self.now + (elapsed if speed == 1 else elapsed * speed)
 
 
 def deliver(
