@@ -48,7 +48,7 @@ def _value(session: Session, column: Column[Any], patient: Patient) -> object:
     for key in column.foreign_keys:
         return session.connection().execute(select(key.column).limit(1)).scalar_one()
     if isinstance(column.type, ARRAY):
-        return [1]
+        return [uuid4() if column.type.item_type.python_type is UUID else 1]
     if isinstance(column.type, JSONB):
         return {"text": MARK}
     if column.type.python_type is str:
