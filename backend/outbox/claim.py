@@ -211,6 +211,7 @@ def _lease(
             row.valid_until,
             row.attempt + 1,
             str(said.why.get("language") or row.language),
+            said.to_caregiver,
         )
         for row, said in going
     ]
