@@ -30,7 +30,7 @@ class Message:
     """One message to one address.
 
     The `body` of a text holds `reference`, by which it is found. `language` (BCP 47) is
-    that of the body, for what a channel adds to it.
+    that of the body, for what a channel adds to it; so is that it is `to_caregiver`.
     """
 
     message_id: UUID
@@ -39,6 +39,7 @@ class Message:
     reference: str
     dies_in: timedelta
     language: str = "en"
+    to_caregiver: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from typing import Literal
 
 from notifications.wording import LANGUAGES, Replies, reply_words
 
-Kind = Literal["taken", "skip", "snooze", "stop", "start", "help", "unclear"]
+Kind = Literal[
+    "taken", "skip", "snooze", "stop", "start", "help", "checking", "unclear"
+]
 
 SNOOZE = 15  # minutes, when no number is given
 LONGEST_SNOOZE = 240
@@ -27,6 +29,7 @@ OUT_OF_BOUNDS = "snooze out of bounds"
 NOT_KNOWN = "not a known answer"
 
 KEYS: Mapping[str, Kind] = {"1": "taken", "2": "snooze", "3": "help"}
+KEYS_OF_CAREGIVERS: Mapping[str, Kind] = {"1": "checking", "2": "help", "9": "stop"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,13 @@ def understand(text: str, language: str) -> Reply:
     return Reply("unclear", reason=doubt, text=written, reference=reference)
 
 
-def understand_keys(digits: str) -> Reply:
-    """Return what the keys pressed during a call mean: 1 taken, 2 snooze, 3 help."""
-    kind = KEYS.get(digits, "unclear")
+def understand_keys(digits: str, *, of_caregiver: bool = False) -> Reply:
+    """Return what the keys pressed during a call mean.
+
+    1 taken, 2 snooze, 3 help; of a caregiver 1 checking (they will see how the patient
+    is), 2 help, 9 stop.
+    """
+    kind = (KEYS_OF_CAREGIVERS if of_caregiver else KEYS).get(digits, "unclear")
     return Reply(
         kind,
         SNOOZE if kind == "snooze" else None,

@@ -27,15 +27,19 @@ def text_answer(words: str) -> str:
     return _document(answer)
 
 
-def call_asking(words: str, language: str, *, keys_to: str) -> str:
+def call_asking(
+    words: str, language: str, *, keys_to: str, to_caregiver: bool = False
+) -> str:
     """Return a call that says whose it is and these words, and asks for a key.
 
-    Twice at most.
+    Twice at most. A caregiver is asked for what a caregiver can answer.
 
     `keys_to` is the address that is told which key was pressed.
     """
     call = Element("Response")
-    opening, keys = say("voice_opening", language), say("voice_keys", language)
+    whose = "_caregiver" if to_caregiver else ""
+    opening = say(f"voice_opening{whose}", language)
+    keys = say(f"voice_keys{whose}", language)
     spoken = f"{opening} {words} {keys}"
     for _ in range(TIMES):
         asking = SubElement(

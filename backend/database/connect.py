@@ -89,7 +89,9 @@ def transaction(*, patience: timedelta | None = None) -> Generator[Session]:
 
 
 def run(
-    session: Session, statement: str, asked: Sequence[object] = ()
+    session: Session,
+    statement: str,
+    asked: Sequence[object] | Mapping[str, object] = (),
 ) -> psycopg.Cursor[tuple[Any, ...]]:
     """Return the driver's cursor on one statement, inside the session's transaction.
 

@@ -72,7 +72,6 @@ def reach_by(
     if opted_out(session, patient_id, (contact.channel, contact.address)):
         raise Unprocessable("The patient stopped messages there: they send START.")
     add_contact(session, patient_id, contact, since=now)
-    session.flush()
     detail = {"channel": contact.channel, "rank": contact.rank}
     record(session, actor, "contact_added", patients=[patient_id], detail=detail)
     replan(session, [patient_id], now=now)

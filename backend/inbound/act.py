@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlmodel import Session
@@ -16,6 +17,27 @@ from notifications.replies import Reply
 
 CODE, VERSION = "patient-asks", 1
 LONGEST_SAID = 200  # signs of their words that an alert repeats
+
+
+class OfCaregiver(NamedTuple):
+    """What the worklist says of a caregiver's answer, and what a call answers."""
+
+    title: str
+    spoken: str
+
+
+OF_A_CAREGIVER = OfCaregiver(
+    "A caregiver wrote what is for a person", "reply_caregiver"
+)
+TO_CAREGIVERS: Mapping[str, OfCaregiver] = {
+    "stop": OfCaregiver(
+        "A caregiver wants no more messages", "answered_caregiver_stop"
+    ),
+    "checking": OfCaregiver(
+        "A caregiver will see how the patient is", "answered_checking"
+    ),
+    "help": OfCaregiver("A caregiver asks for help", "answered_caregiver_help"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +59,12 @@ def act(
     now: datetime,
 ) -> Spoken:
     """Do what was answered and return what to say back; the patient is held."""
-    if sender.caregiver_id is not None:
-        return _of_a_caregiver(session, sender, sender.caregiver_id, reply, now=now)
     if reply.kind == "unclear" and channel == "voice":
         return Spoken("voice_again")
+    if sender.caregiver_id is not None:
+        return _of_a_caregiver(
+            session, sender, sender.caregiver_id, reply, channel, now=now
+        )
     answered = answer(
         session,
         sender.patient_id,
@@ -58,6 +82,7 @@ def _of_a_caregiver(
     sender: Sender,
     caregiver_id: UUID,
     reply: Reply,
+    channel: str,
     *,
     now: datetime,
 ) -> Spoken:
@@ -65,13 +90,15 @@ def _of_a_caregiver(
 
     Nobody but the patient says whether a dose was taken.
     """
-    title = "A caregiver wrote what is for a person"
+    title, spoken = TO_CAREGIVERS.get(reply.kind, OF_A_CAREGIVER)
     if reply.kind == "stop":
-        title = "A caregiver wants no more messages"
         by = Actor("caregiver", None, sender.clinic_id)
         caregiver_no_more(session, sender.patient_id, caregiver_id, actor=by, now=now)
     give_to_a_person(session, sender.patient_id, reply, title=title, now=now)
-    return Spoken("answered_stop" if reply.kind == "stop" else "reply_caregiver")
+    by_text = channel != "voice"
+    if by_text and reply.kind == "stop":
+        return Spoken("answered_stop")  # names the word that takes it back
+    return Spoken(OF_A_CAREGIVER.spoken if by_text else spoken)
 
 
 def give_to_a_person(

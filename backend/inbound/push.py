@@ -118,7 +118,6 @@ def _subscribe(
     ).one()
     contact = Contact(CHANNEL, address, (last or 0) + 1)
     add_contact(session, patient_id, contact, since=now)
-    session.flush()
     detail = {"channel": CHANNEL, "rank": contact.rank}
     record(
         session, reader.actor(), "contact_added", patients=[patient_id], detail=detail

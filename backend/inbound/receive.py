@@ -42,6 +42,7 @@ class Said(NamedTuple):
     text: str
     language: str
     again: bool = False
+    to_caregiver: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,13 @@ def receive_keys(
 
     A key without a meaning is a slip of a finger, and asked for again.
     """
-    reply = understand_keys(arrived.body)
+    found = addressee(session, message_id, now=now)
+    to_caregiver = found is not None and found.sender.caregiver_id is not None
+    reply = understand_keys(arrived.body, of_caregiver=to_caregiver)
     said = receive_for_message(session, message_id, arrived, reply, now=now, real=real)
-    return said and said._replace(again=reply.kind == "unclear")
+    return said and said._replace(
+        again=reply.kind == "unclear", to_caregiver=to_caregiver
+    )
 
 
 def _answers(

@@ -108,5 +108,10 @@ def _spoken(answer: Said | None, message: UUID) -> str:
         return call_saying("", "en")
     if answer.again:
         keys_to = keys_address(settings().address, message)
-        return call_asking(answer.text, answer.language, keys_to=keys_to)
+        return call_asking(
+            answer.text,
+            answer.language,
+            keys_to=keys_to,
+            to_caregiver=answer.to_caregiver,
+        )
     return call_saying(answer.text, answer.language)

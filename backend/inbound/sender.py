@@ -71,7 +71,10 @@ class Addressee:
 
 
 def addressee(session: Session, message_id: UUID, *, now: datetime) -> Addressee | None:
-    """Return whom a message went to; None unless that is a patient in our care."""
+    """Return whom a message went to, None when they are nobody's any more.
+
+    That is a patient in our care, or a caregiver whom one still names.
+    """
     rows = fetch(session, ADDRESSEE, message_id=message_id, now=now)
     if not rows:
         return None
@@ -120,8 +123,15 @@ ORDER BY due_at DESC LIMIT 1
 
 ADDRESSEE = f"""
 SELECT p.patient_id, p.clinic_id, {SPOKEN}, m.message_id, true AS spoken_to,
-    m.address, m.reference
+    m.address, m.reference, NULL::uuid AS caregiver_id
 FROM outbox_message AS m JOIN patient AS p USING (patient_id)
 WHERE m.message_id = :message_id AND m.recipient_kind = 'patient'
   AND p.erased_at IS NULL
+UNION ALL
+SELECT p.patient_id, p.clinic_id, c.language, m.message_id, true, m.address,
+    m.reference, c.caregiver_id
+FROM outbox_message AS m JOIN patient AS p USING (patient_id)
+JOIN caregiver AS c ON c.patient_id = m.patient_id AND c.caregiver_id = m.recipient_id
+WHERE m.message_id = :message_id AND m.recipient_kind = 'caregiver'
+  AND p.erased_at IS NULL AND c.since <= :now AND (c.until IS NULL OR c.until > :now)
 """  # noqa: S608

@@ -1,7 +1,7 @@
 """Messages that are due, claimed and worded in one short transaction."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from backend.clock import DomainClock
-from backend.database import queue_transaction
+from backend.database import queue_transaction, run
 from backend.live import Marks
 from backend.outbox.arrays import array
 from backend.outbox.message import (
@@ -74,15 +74,20 @@ def claim(
     found = _due(session, queue.channel, now=now, real=real, limit=limit)
     alive = [row for row in found if row.valid_until > now]
     said = word(session, alive, now)
-    verdicts: dict[UUID, Verdict] = {
-        row.message_id: said.get(row.message_id, NO_WORDS)
-        if row.valid_until > now
-        else TOO_LATE
+    verdicts = [
+        said.get(row.message_id, NO_WORDS) if row.valid_until > now else TOO_LATE
         for row in found
-    }
-    _put_aside(session, verdicts, now=now)
-    waiting = _hold(session, found, verdicts, speed=queue.speed, now=now, real=real)
-    leased = _lease(session, found, verdicts, waiting, real=real)
+    ]
+    _put_aside(session, found, verdicts, now=now)
+    going = [
+        (row, verdict)
+        for row, verdict in zip(found, verdicts, strict=True)
+        if isinstance(verdict, Worded)
+    ]
+    waiting = _hold(session, going, speed=queue.speed, now=now, real=real)
+    if waiting:
+        going = [it for it in going if it[0].message_id not in waiting]
+    leased = _lease(session, going, real=real)
     if queue.per_second is not None and leased:
         spend(session, queue.channel, queue.per_second, len(leased), real=real)
     return Batch(len(found), leased, _whose(found))
@@ -123,10 +128,10 @@ def _due(
 ) -> list[Claimed]:
     if not limit:
         return []
-    rows = session.connection().exec_driver_sql(
-        DUE, {"channel": channel, "now": now, "real": real, "limit": limit}
+    rows = run(
+        session, DUE, {"channel": channel, "now": now, "real": real, "limit": limit}
     )
-    return [Claimed._make(row) for row in rows.all()]
+    return [Claimed._make(row) for row in rows.fetchall()]
 
 
 def _whose(found: Sequence[Claimed]) -> Marks:
@@ -137,10 +142,18 @@ def _whose(found: Sequence[Claimed]) -> Marks:
 
 
 def _put_aside(
-    session: Session, verdicts: Mapping[UUID, Verdict], *, now: datetime
+    session: Session,
+    found: Sequence[Claimed],
+    verdicts: Sequence[Verdict],
+    *,
+    now: datetime,
 ) -> None:
     """Write what is not to be sent; mostly there is none, and no round trip."""
-    dropped = {key: it for key, it in verdicts.items() if isinstance(it, Dropped)}
+    dropped = {
+        row.message_id: verdict
+        for row, verdict in zip(found, verdicts, strict=True)
+        if isinstance(verdict, Dropped)
+    }
     if not dropped:
         return
     session.connection().exec_driver_sql(
@@ -156,20 +169,21 @@ def _put_aside(
 
 def _hold(
     session: Session,
-    found: Sequence[Claimed],
-    verdicts: Mapping[UUID, Verdict],
+    going: Sequence[tuple[Claimed, Worded]],
     *,
     speed: float,
     now: datetime,
     real: datetime,
 ) -> Collection[UUID]:
     """Have those wait whose recipient got enough for now, and return which."""
-    going = [
-        Going(row.message_id, row.channel, said.address, row.priority)
-        for row in found
-        if isinstance(said := verdicts[row.message_id], Worded)
-    ]
-    waiting = too_soon(session, going, now=now)
+    waiting = too_soon(
+        session,
+        [
+            Going(row.message_id, row.channel, said.address, row.priority)
+            for row, said in going
+        ],
+        now=now,
+    )
     if waiting:
         session.connection().exec_driver_sql(
             HOLD,
@@ -184,44 +198,32 @@ def _hold(
 
 
 def _lease(
-    session: Session,
-    found: Sequence[Claimed],
-    verdicts: Mapping[UUID, Verdict],
-    waiting: Collection[UUID],
-    *,
-    real: datetime,
+    session: Session, going: Sequence[tuple[Claimed, Worded]], *, real: datetime
 ) -> list[Leased]:
-    leased: list[Leased] = []
-    kinds: list[str] = []
-    whys: list[Mapping[str, object]] = []
-    for row in found:
-        said = verdicts[row.message_id]
-        if not isinstance(said, Worded) or row.message_id in waiting:
-            continue
-        leased.append(
-            Leased(
-                row.message_id,
-                row.patient_id,
-                row.channel,
-                said.address,
-                said.body,
-                row.reference,
-                row.valid_until,
-                row.attempt + 1,
-                str(said.why.get("language") or row.language),
-            )
+    leased = [
+        Leased(
+            row.message_id,
+            row.patient_id,
+            row.channel,
+            said.address,
+            said.body,
+            row.reference,
+            row.valid_until,
+            row.attempt + 1,
+            str(said.why.get("language") or row.language),
+            said.to_caregiver,
         )
-        kinds.append(said.kind)
-        whys.append(said.why)
+        for row, said in going
+    ]
     if leased:
         session.connection().exec_driver_sql(
             LEASE_THEM,
             {
                 "ids": array(row.message_id for row in leased),
-                "kinds": array(kinds),
+                "kinds": array(said.kind for _, said in going),
                 "addresses": array(row.address for row in leased),
                 "bodies": array(row.body for row in leased),
-                "whys": orjson.dumps(whys).decode(),
+                "whys": orjson.dumps([said.why for _, said in going]).decode(),
                 "until": real + LEASE,
             },
         )

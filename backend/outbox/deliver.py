@@ -39,7 +39,8 @@ class Sender:
 
     def domain(self, real: datetime) -> datetime:
         """Return the domain time at an instant of real time."""
-        return self.now + (real - self.began) * self.queue.speed
+        elapsed, speed = real - self.began, self.queue.speed
+        return self.now + (elapsed if speed == 1 else elapsed * speed)
 
 
 def deliver(
@@ -169,7 +170,13 @@ def _send(sender: Sender, row: Leased, *, started_at: datetime) -> Outcome:
     if dies_in <= timedelta(0):
         return _unsent(row, "expired", "released", started_at)
     message = Message(
-        row.message_id, row.address, row.body, row.reference, dies_in, row.language
+        row.message_id,
+        row.address,
+        row.body,
+        row.reference,
+        dies_in,
+        row.language,
+        row.to_caregiver,
     )
     try:
         receipt = sender.channel.send(message)

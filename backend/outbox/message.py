@@ -47,6 +47,7 @@ class Worded(NamedTuple):
     kind: str
     address: str
     why: Mapping[str, object]
+    to_caregiver: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Leased(NamedTuple):
     valid_until: datetime
     attempt: int
     language: str
+    to_caregiver: bool
 
 
 class Outcome(NamedTuple):

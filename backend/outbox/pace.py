@@ -91,6 +91,8 @@ def too_soon(
     if not bound:
         return {}
     sent = _recent(session, bound, since=now - REMEMBERED)
+    if not sent and len({it[1:3] for it in bound}) == len(bound):
+        return {}  # nobody got anything lately, and nobody gets two
     waiting: dict[UUID, datetime] = {}
     for it in bound:
         recipient = it.channel, it.address

@@ -121,7 +121,6 @@ WITH outcome AS (
     INSERT INTO recent_send (recipient, at)
     SELECT hashtextextended(channel || address, 0), %(now)s FROM settled
     WHERE outcome = 'sent' AND channel = ANY(%(bound)s)
-    ON CONFLICT DO NOTHING
 )
 INSERT INTO message_attempt AS known (message_id, attempt, patient_id, started_at,
                                       ended_at, outcome, code, provider_id)

@@ -117,12 +117,19 @@ class SenderPace(Row, table=True):
 
 
 class RecentSend(Row, table=True):
-    """A text or call of the last hour; domain time. `recipient` is a hash of where."""
+    """A text or call of the last hour; domain time. `recipient` is a hash of where.
 
-    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+    No key: two that went there at one instant are two.
+    """
 
-    recipient: int = big(primary_key=True)
-    at: datetime = instant(primary_key=True)
+    recipient: int = big()
+    at: datetime = instant()
+
+    __table_args__ = (
+        Index("ix_recent_send", "recipient", "at"),
+        {"prefixes": ["UNLOGGED"]},
+    )
+    __mapper_args__ = {"primary_key": ["recipient", "at"]}  # noqa: RUF012
 
 
 class JobBeat(Row, table=True):

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from backend.audit.record import Actor, record
 from backend.people.hold import hold
+from backend.people.reachable import keep_reach
 from backend.people.tables import Consent
 
 PURPOSES = ("care", "reminders", "supply", "in_use", "caregiver", "naming")
@@ -48,7 +49,7 @@ def grant(
         recorded_at=now,
     )
     session.add(consent)
-    session.flush()
+    keep_reach(session, [patient_id])
     _tell(session, actor, "consent_granted", consent)
     return consent.consent_id
 
@@ -73,7 +74,7 @@ def withdraw(
     if standing is None:
         return False
     standing.until = now
-    session.flush()
+    keep_reach(session, [patient_id])
     _tell(session, actor, "consent_withdrawn", standing)
     return True
 

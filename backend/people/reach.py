@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 
 from backend.audit.record import Actor, record
 from backend.people.hold import hold
+from backend.people.reachable import keep_reach
 from backend.people.tables import ContactPoint, PatientLanguage
 
 
@@ -37,6 +38,7 @@ def end_contact(
         .values(until=now)
     )
     if ended.rowcount:
+        keep_reach(session, [patient_id])
         _tell(session, actor, "contact_ended", patient_id, channel=channel)
     return bool(ended.rowcount)
 
@@ -54,6 +56,7 @@ def speak(
             index_elements=["patient_id", "effective_from"], set_=values
         )
     )
+    keep_reach(session, [patient_id])
     _tell(session, actor, "language_changed", patient_id, language=language)
 
 

@@ -16,6 +16,7 @@ from backend.errors import Conflict, NotFound, Unprocessable
 from backend.people.care_team import join_team
 from backend.people.consent import grant
 from backend.people.identifiers import Identifier, identify
+from backend.people.reachable import keep_reach
 from backend.people.tables import (
     Clinic,
     Clinician,
@@ -123,7 +124,7 @@ def register_patient(
         )
     )
     for contact in newcomer.contacts:
-        add_contact(session, own, contact, since=begins)
+        _write_contact(session, own, contact, since=begins)
     for clinician_id in newcomer.team:
         join_team(session, own, clinician_id, since=begins)
     session.flush()
@@ -141,6 +142,7 @@ def register_patient(
             now=now,
             since=begins,
         )
+    keep_reach(session, [own])
     record(session, actor, "patient_registered", patients=[own], clinic_id=clinic_id)
     return patient
 
@@ -215,6 +217,13 @@ def add_contact(
     session: Session, patient_id: UUID, contact: Contact, *, since: datetime
 ) -> None:
     """Write down where a patient can be reached from `since` on."""
+    _write_contact(session, patient_id, contact, since=since)
+    keep_reach(session, [patient_id])
+
+
+def _write_contact(
+    session: Session, patient_id: UUID, contact: Contact, *, since: datetime
+) -> None:
     if contact.channel not in CHANNELS:
         raise Unprocessable(f"A channel is one of {', '.join(CHANNELS)}.")
     session.add(

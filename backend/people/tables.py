@@ -9,10 +9,9 @@ from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import Index
-from sqlalchemy import text as sql
 from sqlmodel import Field
 
-from backend.database.columns import Row, instant, octets, text
+from backend.database.columns import Row, document, instant, octets, text, uuids
 
 
 class Clinic(Row, table=True):
@@ -107,6 +106,22 @@ class ContactPoint(Row, table=True):
     )
 
 
+class PatientReach(Row, table=True):
+    """What language, contacts and consents come to after the last known change.
+
+    It holds from `since`, the instant of that change. `addresses` lists those of a
+    channel, best first; `reminders` and `naming` who may remind, and name the drug.
+    See `reachable`, which alone writes it.
+    """
+
+    patient_id: UUID = Field(primary_key=True)
+    since: datetime = instant()
+    language: str | None = text(default=None)
+    addresses: dict[str, list[str]] = document(default_factory=dict)
+    reminders: list[UUID] = uuids()
+    naming: list[UUID] = uuids()
+
+
 class CareTeamMember(Row, table=True):
     patient_id: UUID = Field(primary_key=True)
     clinician_id: UUID = Field(primary_key=True, index=True)
@@ -141,11 +156,6 @@ class Consent(Row, table=True):
             "recipient_id",
             "since",
             postgresql_include=["until"],
-        ),
-        Index(
-            "ix_consent_naming",
-            "patient_id",
-            postgresql_where=sql("purpose = 'naming'"),
         ),
     )
 

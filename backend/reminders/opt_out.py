@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from backend.people.reachable import keep_reach
 from backend.people.tables import ContactPoint
 from backend.reminders.tables import OptOut
 
@@ -45,7 +46,7 @@ def opt_out(
             since=now,
         )
     )
-    session.flush()
+    keep_reach(session, [patient_id])
     return True
 
 
@@ -68,7 +69,7 @@ def opt_in(
             since=now,
         )
     )
-    session.flush()
+    keep_reach(session, [patient_id])
     return True
 
 

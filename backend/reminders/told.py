@@ -49,7 +49,9 @@ def caregivers(
             reference=one.reference,
         )
         why = {**worded.why, "language": row["language"]}
-        verdicts[one.message_id] = Worded(body, CAREGIVER, row["address"], why)
+        verdicts[one.message_id] = Worded(
+            body, CAREGIVER, row["address"], why, to_caregiver=True
+        )
     return verdicts
 
 

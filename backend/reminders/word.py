@@ -15,11 +15,13 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from backend.database import run
 from backend.database.sets import fetch
 from backend.doses.silence import silences
 from backend.outbox.arrays import array
 from backend.outbox.enqueue import RESCHEDULED
 from backend.outbox.message import Claimed, Dropped, Verdict, Worded
+from backend.people.reachable import AS_KEPT, AT_THE_MOMENT
 from backend.reminders.climb import AT_THE_DOSE
 from backend.reminders.plan import CAREGIVER, LATE, NUDGE, UNANSWERED
 from backend.reminders.together import Told, together, with_others
@@ -38,9 +40,12 @@ class Known(NamedTuple):
     `plain`: each box of the window had all of it so far and has lost no record, so
     that `heard_until` is all there is to know. Otherwise see `_closer`, which finds
     out whether the window is `torn`: a dose may be in it of which nobody can know.
+    `kept`: how the patient is reached was known without looking at its history.
+    `place` is that of the reminder among those asked for, from 1.
     `drug` is None unless the patient chose to read it.
     """
 
+    place: int
     label: str | None
     due_at: datetime | None
     zone: str
@@ -50,8 +55,9 @@ class Known(NamedTuple):
     devices: int
     heard_until: datetime | None
     plain: bool
+    kept: bool
+    drug: str | None
     torn: bool = False
-    drug: str | None = None
 
 
 def word(
@@ -59,36 +65,50 @@ def word(
 ) -> Mapping[UUID, Verdict]:
     """Return what each claimed reminder says or why it is dropped.
 
-    Two round trips; four more for those of boxes that changed hands or lost records,
-    one for caregivers, and two for doses that are due together. Messages of a kind that
-    is no reminder's are left out.
+    One round trip; one more for patients to whom a change lies ahead, four for those
+    of boxes that changed hands or lost records, one for caregivers, and two for doses
+    that are due together. Messages of a kind that is no reminder's are left out.
     """
     mine = [row for row in claimed if row.kind in KINDS]
     if not mine:
         return {}
     others = with_others(session, mine)
     rows = [*mine, *others]
-    known = _known(session, rows, now)
-    known |= _closer(
-        session, [row for row in rows if not known[row.message_id].plain], known
-    )
-    known |= _named(session, rows, known, now)
-    said = {row.message_id: _say(row, known[row.message_id], now) for row in rows}
+    known = _closer(session, rows, _known(session, rows, now))
+    said = {
+        row.message_id: _say(row, it, now) for row, it in zip(rows, known, strict=True)
+    }
     said |= caregivers(session, mine, said, now)
     if not any("with" in row.params for row in mine):
         return said
-    times = {key: _clock(it.due_at, it.zone) for key, it in known.items() if it.due_at}
-    told = [Told(row, said[row.message_id], times.get(row.message_id)) for row in rows]
+    told = [
+        Told(
+            row, said[row.message_id], _clock(it.due_at, it.zone) if it.due_at else None
+        )
+        for row, it in zip(rows, known, strict=True)
+    ]
     return together(session, told, {row.message_id for row in mine}, now)
 
 
-def _known(
-    session: Session, rows: Sequence[Claimed], now: datetime
-) -> dict[UUID, Known]:
-    found = session.connection().exec_driver_sql(
-        KNOWN,
+def _known(session: Session, rows: Sequence[Claimed], now: datetime) -> list[Known]:
+    """Return what is known for each of these rows."""
+    known = _ask(session, KNOWN, rows, now)
+    changing = [place for place, it in enumerate(known) if not it.kept]
+    closer = _ask(session, KNOWN_AT_THE_MOMENT, [rows[it] for it in changing], now)
+    for place, it in zip(changing, closer, strict=True):
+        known[place] = it
+    return known
+
+
+def _ask(
+    session: Session, statement: str, rows: Sequence[Claimed], now: datetime
+) -> list[Known]:
+    if not rows:
+        return []
+    found = run(
+        session,
+        statement,
         {
-            "ids": array(row.message_id for row in rows),
             "patients": array(row.patient_id for row in rows),
             "clinics": array(row.clinic_id for row in rows),
             "channels": array(row.params.get("listed", row.channel) for row in rows),
@@ -98,58 +118,62 @@ def _known(
             "now": now,
         },
     )
-    return {row[0]: Known(*row[1:]) for row in found.all()}
+    # No order is asked of the database: it is that of the rows, or nearly so.
+    return sorted(Known(*row) for row in found.fetchall())
 
 
 def _closer(
-    session: Session, rows: Sequence[Claimed], known: Mapping[UUID, Known]
-) -> dict[UUID, Known]:
-    """Return what is known where a box changed hands or its memory has holes.
+    session: Session, rows: Sequence[Claimed], known: Sequence[Known]
+) -> Sequence[Known]:
+    """Look closer where a box changed hands or its memory has holes.
 
     By the rules by which doses are judged, whoever has the box by now.
     """
-    if not rows:
-        return {}
+    torn = {
+        row.message_id: place
+        for place, (row, it) in enumerate(zip(rows, known, strict=True))
+        if not it.plain
+    }
+    if not torn:
+        return known
     items = [
-        {"message_id": row.message_id, "patient_id": row.patient_id, **row.params}
-        for row in rows
+        {"message_id": key, "patient_id": rows[at].patient_id, **rows[at].params}
+        for key, at in torn.items()
     ]
     doses = fetch(session, DOSES, items)
     silent = silences(session, {(it["patient_id"], it["regimen_id"]) for it in doses})
-    closer: dict[UUID, Known] = {}
+    closer = list(known)
     for dose in doses:
-        silence = silent[dose["patient_id"], dose["regimen_id"]]
-        closer[dose["message_id"]] = known[dose["message_id"]]._replace(
+        silence, at = (
+            silent[dose["patient_id"], dose["regimen_id"]],
+            torn[dose["message_id"]],
+        )
+        closer[at] = known[at]._replace(
             heard_until=silence.heard_until(dose), torn=silence.torn(dose)
         )
     return closer
 
 
-def _named(
-    session: Session,
-    rows: Sequence[Claimed],
-    known: Mapping[UUID, Known],
-    now: datetime,
-) -> dict[UUID, Known]:
-    """Return what is known where the patient chose that messages name the drug."""
-    found = session.connection().exec_driver_sql(
-        NAMED,
-        {
-            "ids": array(row.message_id for row in rows),
-            "patients": array(row.patient_id for row in rows),
-            "clinics": array(row.clinic_id for row in rows),
-            "regimens": array(row.params["regimen_id"] for row in rows),
-            "now": now,
-        },
-    )
-    return {key: known[key]._replace(drug=drug) for key, drug in found.all()}
+def _body(
+    key: str, row: Claimed, known: Known, language: str, *, since: str = ""
+) -> str:
+    assert known.due_at is not None
+    time = _clock(known.due_at, known.zone)
+    sentence = _sentence(key, language, time, known.drug, since)
+    return sentence.replace(_REFERENCE, row.reference)
 
 
-def _words(row: Claimed, known: Known, time: str, language: str) -> dict[str, str]:
-    words = {"time": time, "reference": row.reference}
-    if known.drug is not None:
-        words["dose"] = name_dose(known.drug, language)
-    return words
+# At eight in the morning most sentences differ by their reference alone. What stands
+# for it can be in no drug's name: the database stores no such sign.
+_REFERENCE = "\0"
+
+
+@lru_cache(maxsize=4096)
+def _sentence(key: str, language: str, time: str, drug: str | None, since: str) -> str:
+    words = {"time": time, "since": since, "reference": _REFERENCE}
+    if drug is not None:
+        words["dose"] = name_dose(drug, language)
+    return say(key, language, **words)
 
 
 def _say(row: Claimed, known: Known, now: datetime) -> Verdict:
@@ -164,7 +188,7 @@ def _say(row: Claimed, known: Known, now: datetime) -> Verdict:
     if address is None:
         return Dropped("cancelled", {"cancelled": "no address"})
     if row.kind == NUDGE:
-        return _nudge(row, known, due_at, address)
+        return _nudge(row, known, address)
     return _worded(row, known, due_at, address, now)
 
 
@@ -183,10 +207,9 @@ def _hindered(row: Claimed, known: Known, due_at: datetime) -> object:
     return row.params.get("silent")
 
 
-def _nudge(row: Claimed, known: Known, due_at: datetime, address: str) -> Worded:
+def _nudge(row: Claimed, known: Known, address: str) -> Worded:
     language = known.language or row.language
-    time = _clock(due_at, known.zone)
-    body = say(NUDGE, language, **_words(row, known, time, language))
+    body = _body(NUDGE, row, known, language)
     return Worded(body, NUDGE, address, {"label": known.label, "language": language})
 
 
@@ -217,20 +240,19 @@ def _worded(
         "late_if_heard_after": heard_from,
         "language": language,
     }
-    words = _words(row, known, _clock(due_at, known.zone), language)
     if heard is None:
         key = ASK_UNHEARD if known.devices else ASK_NO_BOX
-        body = say(key, language, **words)
+        body = _body(key, row, known, language)
         return Worded(body, ASK, address, why)
     if known.torn or (heard >= heard_from and known.label == "unknown"):
-        body = say(ASK_UNSURE, language, **words)
+        body = _body(ASK_UNSURE, row, known, language)
         return Worded(body, ASK, address, why)
     if heard >= heard_from:
-        body = say(LATE, language, **words)
+        body = _body(LATE, row, known, language)
         return Worded(body, LATE, address, why)
     zone = _zone(known.zone)
     since = say_instant(heard.astimezone(zone), language, today=now.astimezone(zone))
-    body = say(ASK, language, since=since, **words)
+    body = _body(ASK, row, known, language, since=since)
     return Worded(body, ASK, address, why)
 
 
@@ -248,30 +270,21 @@ def _zone(name: str) -> ZoneInfo:
 # The number it was planned for, if it still is the patient's; otherwise their best.
 # A regimen in several boxes was heard as far as the one that was heard least, and what
 # a box that was handed on meanwhile has not told counts as much.
-KNOWN = """
-SELECT q.message_id, d.label, d.due_at, d.zone,
-    (SELECT p.language FROM patient_language AS p
-     WHERE p.patient_id = q.patient_id AND p.effective_from <= %(now)s
-     ORDER BY p.effective_from DESC LIMIT 1),
-    coalesce(
-        (SELECT c.address FROM contact_point AS c
-         WHERE c.patient_id = q.patient_id AND c.channel = q.channel
-           AND c.address = q.address
-           AND c.since <= %(now)s AND (c.until IS NULL OR c.until > %(now)s) LIMIT 1),
-        (SELECT c.address FROM contact_point AS c
-         WHERE c.patient_id = q.patient_id AND c.channel = q.channel
-           AND c.since <= %(now)s AND (c.until IS NULL OR c.until > %(now)s)
-         ORDER BY c.rank, c.since DESC LIMIT 1)),
-    EXISTS (SELECT FROM consent AS s
-     WHERE s.patient_id = q.patient_id AND s.purpose = 'reminders'
-       AND s.recipient_id = q.clinic_id AND s.since <= %(now)s
-       AND (s.until IS NULL OR s.until > %(now)s)),
-    box.devices, box.heard_until, box.plain
+_KNOWN = """
+SELECT q.place, d.label, d.due_at, d.zone, reach.language,
+    CASE WHEN reach.addresses -> q.channel ? q.address THEN q.address
+         ELSE reach.addresses -> q.channel ->> 0 END,
+    q.clinic_id = ANY(reach.reminders),
+    box.devices, box.heard_until, box.plain, reach.patient_id IS NOT NULL,
+    CASE WHEN q.clinic_id = ANY(reach.naming) THEN (
+        SELECT g.drug FROM regimen AS g
+        WHERE g.patient_id = q.patient_id AND g.regimen_id = q.regimen_id) END
 FROM unnest(
-        %(ids)s::uuid[], %(patients)s::uuid[], %(clinics)s::uuid[],
-        %(channels)s::text[], %(addresses)s::text[], %(regimens)s::uuid[],
-        %(occurrences)s::text[])
-     AS q(message_id, patient_id, clinic_id, channel, address, regimen_id, occurrence)
+        %(patients)s::uuid[], %(clinics)s::uuid[], %(channels)s::text[],
+        %(addresses)s::text[], %(regimens)s::uuid[], %(occurrences)s::text[])
+     WITH ORDINALITY
+     AS q(patient_id, clinic_id, channel, address, regimen_id, occurrence, place)
+{reach}
 LEFT JOIN scheduled_dose AS d ON d.patient_id = q.patient_id
     AND d.regimen_id = q.regimen_id AND d.occurrence = q.occurrence
 LEFT JOIN LATERAL (
@@ -292,16 +305,8 @@ LEFT JOIN LATERAL (
       AND a.since < d.window_until AND (a.until IS NULL OR a.until > d.window_from)
     ) AS box ON true
 """
-
-NAMED = """
-SELECT q.message_id, g.drug
-FROM unnest(%(ids)s::uuid[], %(patients)s::uuid[], %(clinics)s::uuid[],
-        %(regimens)s::uuid[]) AS q(message_id, patient_id, clinic_id, regimen_id)
-JOIN consent AS s ON s.patient_id = q.patient_id AND s.purpose = 'naming'
-    AND s.recipient_id = q.clinic_id AND s.since <= %(now)s
-    AND (s.until IS NULL OR s.until > %(now)s)
-JOIN regimen AS g ON g.patient_id = q.patient_id AND g.regimen_id = q.regimen_id
-"""
+KNOWN = _KNOWN.format(reach=AS_KEPT)
+KNOWN_AT_THE_MOMENT = _KNOWN.format(reach=AT_THE_MOMENT)
 
 DOSES = """
 SELECT r.message_id, s.* FROM rows(message_id uuid, patient_id uuid, regimen_id uuid,

@@ -45,6 +45,7 @@ class VoiceChannel:
             without_reference(message.body, message.reference),
             message.language,
             keys_to=keys_address(self._public, message.message_id),
+            to_caregiver=message.to_caregiver,
         )
         try:
             made = self._client.calls.create(

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import Column, Table, insert, select
@@ -48,7 +48,8 @@ def _value(session: Session, column: Column[Any], patient: Patient) -> object:
     for key in column.foreign_keys:
         return session.connection().execute(select(key.column).limit(1)).scalar_one()
     if isinstance(column.type, ARRAY):
-        return [1]
+        listed = cast("ARRAY[Any]", column.type).item_type
+        return [uuid4() if listed.python_type is UUID else 1]
     if isinstance(column.type, JSONB):
         return {"text": MARK}
     if column.type.python_type is str:

@@ -24,9 +24,12 @@ from statistics import median
 import numpy as np
 import psycopg
 from sqlalchemy import text
+from sqlmodel import select
 
 from backend.clock import real_now
 from backend.database import transaction
+from backend.people.reachable import keep_reach
+from backend.people.tables import Patient
 from tests.benchmarks.machine import PROJECT, Machine, machine
 from tests.benchmarks.queue_worker import EIGHT
 
@@ -141,6 +144,8 @@ def _people(at: Machine) -> None:
             connection.execute(
                 statement, {"due": DUE, "future": FUTURE, "eight": EIGHT}
             )
+    with transaction() as session:
+        keep_reach(session, session.exec(select(Patient.patient_id)).all())
 
 
 def _queue(at: Machine) -> None:

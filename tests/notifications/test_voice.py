@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from uuid import UUID
@@ -70,6 +71,17 @@ def test_a_call_speaks_the_patients_language_and_asks_for_a_key(
     assert spoken.get("language") == "de-DE"
     parts = say("voice_opening", "de"), MESSAGE.body, say("voice_keys", "de")
     assert spoken.text == " ".join(parts)
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_a_caregivers_call_offers_what_a_caregiver_can_answer(
+    channel: VoiceChannel, provider: Provider, language: str
+) -> None:
+    channel.send(replace(MESSAGE, language=language, to_caregiver=True))
+
+    asked = fromstring(provider.calls[-1].form["Twiml"]).findtext("Gather/Say")
+    parts = "voice_opening_caregiver", "", "voice_keys_caregiver"
+    assert asked == " ".join(say(it, language) if it else MESSAGE.body for it in parts)
 
 
 def test_a_call_rings_for_half_a_minute_and_ends_by_itself(

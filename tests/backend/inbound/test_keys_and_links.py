@@ -6,15 +6,21 @@ from uuid import UUID, uuid4
 import pytest
 from sqlmodel import Session, select
 
+from backend.alerts.tables import Alert
+from backend.audit.record import SYSTEM
 from backend.clock import domain_now
 from backend.database import transaction
 from backend.outbox.tables import OutboxMessage
+from backend.people.register import Contact
 from backend.people.tables import Clinic, ContactPoint, Patient
+from backend.reminders.tables import Caregiver, ReminderAnswer
+from backend.reminders.wishes import name_caregiver
 from notifications.wording import say
 from tests.backend.inbound.clinic import ROSA, Twilio, came_in
 from tests.builders import LONG_AGO, a_clinic, a_patient, written
 
 MAILBOX = "rosa@example.org"
+CARER = "+41790000777"
 PATH = "/v1/unsubscribe"
 
 
@@ -118,6 +124,68 @@ def test_a_key_is_kept_once_a_call(twilio: Twilio) -> None:
 def test_keys_for_a_message_that_is_nobodys_end_the_call(twilio: Twilio) -> None:
     assert twilio.keys(uuid4(), "1").find("Hangup") is not None
     assert came_in() == []
+
+
+def a_call_to_a_caregiver() -> OutboxMessage:
+    message = a_message("voice", CARER, to="caregiver")
+    with transaction() as session:
+        found = session.get_one(OutboxMessage, message.message_id)
+        found.recipient_id = name_caregiver(
+            session,
+            message.patient_id,
+            "Lena",
+            Contact("voice", CARER),
+            language="de",
+            actor=SYSTEM,
+            now=LONG_AGO,
+        )
+    return message
+
+
+@pytest.mark.parametrize(
+    ("key", "answer", "on_the_worklist"),
+    [
+        ("1", "answered_checking", "A caregiver will see how the patient is"),
+        ("2", "answered_caregiver_help", "A caregiver asks for help"),
+        ("9", "answered_caregiver_stop", "A caregiver wants no more messages"),
+    ],
+)
+def test_a_caregivers_key_is_a_caregivers_answer_and_says_nothing_of_the_dose(
+    twilio: Twilio, key: str, answer: str, on_the_worklist: str
+) -> None:
+    message = a_call_to_a_caregiver()
+
+    answered = twilio.keys(message.message_id, key)
+
+    assert answered.findtext("Say") == say(answer, "de")
+    with transaction() as session:
+        assert [it.title for it in session.exec(select(Alert))] == [on_the_worklist]
+        assert session.exec(select(ReminderAnswer)).all() == []
+        ended = session.exec(select(Caregiver)).one().until is not None
+    assert ended == (key == "9")
+
+
+def test_a_caregivers_slip_of_a_finger_is_asked_again_with_a_caregivers_keys(
+    twilio: Twilio,
+) -> None:
+    message = a_call_to_a_caregiver()
+
+    answered = twilio.keys(message.message_id, "3")
+
+    asked = answered.findtext("Gather/Say") or ""
+    assert say("voice_again", "de") in asked
+    assert say("voice_keys_caregiver", "de") in asked
+    assert say("voice_keys", "de") not in asked
+
+
+def test_a_caregiver_who_is_named_no_more_is_not_heard(twilio: Twilio) -> None:
+    message = a_call_to_a_caregiver()
+    twilio.keys(message.message_id, "9", call="CA1")
+
+    again = twilio.keys(message.message_id, "1", call="CA2")
+
+    assert again.find("Say") is None
+    assert len(came_in()) == 1
 
 
 def test_a_link_that_is_merely_followed_ends_nothing(twilio: Twilio) -> None:
