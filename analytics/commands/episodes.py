@@ -19,7 +19,7 @@ from analytics.commands.options import (
     episode_rule,
     plan,
 )
-from analytics.commands.tables import chosen, counts, dates, write
+from analytics.commands.tables import Calendar, chosen, counts, write
 
 COLUMNS = (
     *("episode.ID", "episode.start", "end.episode.gap.days"),
@@ -37,7 +37,8 @@ def run(arguments: Namespace) -> int:
     table = events_of_episodes(arguments)
     windows = table.windows(plan(arguments))
     found = episodes(table.events, windows, episode_rule(arguments))
-    whole = rows(table.patients, found, found.start, found.end)
+    calendar = Calendar(windows.followup_start, windows.followup_end)
+    whole = rows(table.patients, calendar, found, found.start, found.end)
     write([whole], arguments.output, ids=table.patients)
     return 0
 
@@ -51,14 +52,16 @@ def events_of_episodes(arguments: Namespace) -> Table:
     )
 
 
-def rows(patients: pl.Series, found: Episodes, start: Days, end: Days) -> pl.DataFrame:
+def rows(
+    patients: pl.Series, calendar: Calendar, found: Episodes, start: Days, end: Days
+) -> pl.DataFrame:
     """Return a row an episode, from start to end, with the ids of all patients."""
     columns = (
         pl.Series(found.number),
-        dates(start),
+        calendar.dates(start),
         counts(np.floor(found.gap)),
         counts(found.duration),
-        dates(np.floor(end)),
+        calendar.dates(end),
     )
     ids = {patients.name: chosen(patients, found.patient)}
     return pl.DataFrame(ids | dict(zip(COLUMNS, columns, strict=True)))

@@ -18,7 +18,7 @@ from analytics.commands.options import (
     episode_rule,
     plan,
 )
-from analytics.commands.tables import numbers, write
+from analytics.commands.tables import Calendar, numbers, write
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -32,10 +32,11 @@ def run(arguments: Namespace) -> int:
     table = events_of_episodes(arguments)
     windows = table.windows(plan(arguments))
     rule, measure = episode_rule(arguments), arguments.measure
+    calendar = Calendar(windows.followup_start, windows.followup_end)
     tables = [
-        rows(table.patients, part.episodes, part.start, part.end).with_columns(
-            CMA=numbers(part.availability.value)
-        )
+        rows(
+            table.patients, calendar, part.episodes, part.start, part.end
+        ).with_columns(CMA=numbers(part.availability.value))
         for part in per_episode(table.events, windows, rule, measure)
     ]
     header = pl.DataFrame(schema=[table.patients.name, *COLUMNS, "CMA"])

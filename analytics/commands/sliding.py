@@ -20,7 +20,7 @@ from analytics.commands.options import (
     length,
     plan,
 )
-from analytics.commands.tables import Refused, chosen, dates, numbers, write
+from analytics.commands.tables import Calendar, Refused, chosen, numbers, write
 
 AT_ONCE = 16  # blocks of windows that are written together
 
@@ -45,6 +45,7 @@ def run(arguments: Namespace) -> int:
     table = dispensings(arguments)
     windows = table.windows(plan(arguments))
     patients = table.patients
+    calendar = Calendar(windows.start, windows.end)
 
     def tables() -> Iterator[pl.DataFrame]:
         measure, carry = arguments.measure, carry_over(arguments)
@@ -53,8 +54,8 @@ def run(arguments: Namespace) -> int:
             columns = (
                 chosen(patients, part.patient),
                 pl.Series(part.number),
-                dates(available.start),
-                dates(available.end),
+                calendar.dates(available.start),
+                calendar.dates(available.end),
                 numbers(available.value),
             )
             yield pl.DataFrame(dict(zip(header.columns, columns, strict=True)))
