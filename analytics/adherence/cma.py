@@ -179,10 +179,10 @@ class FollowUp:
         return self.chains.lasts_until()
 
     def missed(self, day: Days, last: Index, low: Index) -> Days:
-        """Return the days without supply from a patient's first event until `day`.
+        """Return a count of days without supply which rises by those until `day`.
 
-        `last` is the place of the last event up to then, `low` that of the first. Until
-        the first event they are negative: the days that are still to go.
+        `last` is the place of the last event up to then, `low` that of the first; the
+        days before the first event are without supply.
         """
         since = self.lasts_until.take(last, mode="clip")
         np.subtract(day, since, out=since)
@@ -190,8 +190,9 @@ class FollowUp:
         since += self.chains.missed.take(last, mode="clip")
         early = np.flatnonzero(last < low)
         if len(early):
-            first = self.events.day.take(low[early], mode="clip")
-            since[early] = day[early] - first
+            first = low[early]
+            to_go = self.events.day.take(first, mode="clip") - day[early]
+            since[early] = self.chains.missed.take(first, mode="clip") - to_go
         return since
 
     def supplied(self, day: Days, last: Index, low: Index) -> Days:
