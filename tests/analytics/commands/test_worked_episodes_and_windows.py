@@ -22,8 +22,8 @@ TWO: list[Supply] = [(0, 30), (50, 30)]  # gaps of 20, and of 20 until +100
 A_THEN_B: list[Supply] = [(0, 30, "A"), (20, 30, "B"), (90, 10, "B")]
 LESS: list[Supply] = [(0, 30, "A", 2), (20, 30, "A", 4), (90, 10, "A", 4)]
 
-ONE_OF_TWO = [("+0", 20, 100, "+100")]
-TWO_OF_TWO = [("+0", 20, 30, "+30"), ("+50", 20, 30, "+80")]
+ONE_OF_TWO: list[tuple[Cell, ...]] = [("+0", 20, 100, "+100")]
+TWO_OF_TWO: list[tuple[Cell, ...]] = [("+0", 20, 30, "+30"), ("+50", 20, 30, "+80")]
 
 # Of every episode: start, gap after it, duration, end.
 EPISODES: dict[str, tuple[list[Supply], str, list[tuple[Cell, ...]]]] = {
@@ -302,9 +302,10 @@ def test_sliding_windows_are_what_they_are_by_hand(tmp_path: Path, case: str) ->
     assert same(got, want), got
 
 
+Four = tuple[str, str, str, str]
+
 # First event; followup-start, -duration, observation-start, -duration; FS, FE, OS, OE.
-CALENDAR: dict[str, tuple[date, tuple[str, str, str, str], tuple[str, str, str, str]]]
-CALENDAR = {
+CALENDAR: dict[str, tuple[date, Four, Four]] = {
     # Months by their names, whatever their length, and each from where it is added to.
     "months": (
         date(2026, 1, 15),
