@@ -224,7 +224,19 @@ def counts(values: NDArray[np.float64]) -> pl.Series:
     return column.cast(pl.Int64) if whole else column
 
 
-class Calendar:
+class Words:
+    """Different words, of which columns have many: a cell is the place of its word."""
+
+    def __init__(self, words: pl.Series) -> None:
+        # In a category of their own, words go by their place, as long as it is kept.
+        self._words = words.cast(pl.Categorical(pl.Categories.random()))
+
+    def of(self, *columns: str) -> pl.Expr:
+        """Return the words in place of the places, for `DataFrame.with_columns`."""
+        return pl.col(columns).cat.to(self._words.dtype)
+
+
+class Calendar(Words):
     """The dates of the days that were given, and of those between, as they are written.
 
     Each day is put into words once: a writer of dates would do so for every cell.
@@ -235,11 +247,20 @@ class Calendar:
         self._first = int(min((days.min() for days in some), default=0))
         last = int(max((days.max() for days in some), default=0))
         days = pl.Series(np.arange(self._first, last + 1, dtype=np.int32))
-        self._words = days.cast(pl.Date).cast(pl.String)
+        super().__init__(days.cast(pl.Date).cast(pl.String))
+
+    def places(self, days: NDArray[np.float64]) -> pl.Series:
+        """Return the places of days; the part of a day is left out."""
+        return places(days - self._first)
 
     def dates(self, days: NDArray[np.float64]) -> pl.Series:
         """Return the dates of days; the part of a day is left out."""
-        return self._words.gather(pl.Series((days - self._first).astype(np.uint32)))
+        return self.places(days).cat.to(self._words.dtype)
+
+
+def places(numbers: NDArray[np.float64] | NDArray[np.int64]) -> pl.Series:
+    """Return whole numbers, none of them negative, as a column."""
+    return pl.Series(numbers.astype(np.uint32))
 
 
 def dates(days: NDArray[np.float64]) -> pl.Series:
@@ -249,7 +270,7 @@ def dates(days: NDArray[np.float64]) -> pl.Series:
 
 def chosen(values: pl.Series, rows: NDArray[np.int64]) -> pl.Series:
     """Return the values in those rows."""
-    return values.gather(pl.Series(rows.astype(np.uint32)))
+    return values.gather(places(rows))
 
 
 def written(cell: Cell) -> str:
