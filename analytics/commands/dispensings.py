@@ -132,8 +132,8 @@ class Cells:
     def codes(self, key: str) -> NDArray[np.uint32]:
         """Return a number for each cell, the same for what is the same."""
         words, codes = coded(self._rows[self._names[key]])
-        unknown = words.is_null().to_numpy()[codes]
-        if unknown.any():
+        if words.null_count():
+            unknown = words.is_null().to_numpy()[codes]
             raise self._of_no_use(key, unknown, "is not given")
         return codes
 
@@ -151,11 +151,10 @@ class Cells:
         words, codes = coded(self._rows[self._names["date"]])
         known = words.str.to_date(pattern, strict=False, cache=False)
         known = known.set(known < EARLIEST, None)
-        days = known.to_physical().cast(pl.Float64).to_numpy()[codes]
-        if np.isnan(days.min(initial=0.0)):
+        if known.null_count():
             why = f"is not a date like {pattern} after 1900"
-            raise self._of_no_use("date", np.isnan(days), why)
-        return days
+            raise self._of_no_use("date", known.is_null().to_numpy()[codes], why)
+        return known.to_physical().cast(pl.Float64).to_numpy()[codes]
 
     def _of_no_use(self, key: str, unknown: Flags, why: str) -> MalformedTable:
         row = int(unknown.argmax())

@@ -109,16 +109,17 @@ def _parsed(
 def coded(column: pl.Series) -> tuple[pl.Series, NDArray[np.uint32]]:
     """Return the different words of a column, and for each cell which one it has.
 
-    What is missing is a word, too: the last one, null; so is NA.
+    What is missing, or NA, has a word that is null.
     """
     if not isinstance(column.dtype, pl.Categorical):
         column = column.cast(pl.String).cast(pl.Categorical(pl.Categories.random()))
     assert isinstance(column.dtype, pl.Categorical)
     words = column.dtype.categories.to_series()
-    words = words.set(words == "NA", None).extend(pl.Series([None], dtype=pl.String))
+    words = words.set(words == "NA", None)
     codes = column.to_physical()
     if codes.null_count():
-        codes = codes.fill_null(len(words) - 1)
+        codes = codes.fill_null(len(words))
+        words = words.extend(pl.Series([None], dtype=pl.String))
     return words, codes.to_numpy()
 
 
