@@ -25,6 +25,7 @@ COLUMNS = (
     *("episode.ID", "episode.start", "end.episode.gap.days"),
     *("episode.duration", "episode.end"),
 )
+DATES = "episode.start", "episode.end"
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -39,7 +40,8 @@ def run(arguments: Namespace) -> int:
     found = episodes(table.events, windows, episode_rule(arguments))
     calendar = Calendar(windows.followup_start, windows.followup_end)
     whole = rows(table.patients, calendar, found, found.start, found.end)
-    write([whole], arguments.output, ids=table.patients)
+    dated = whole.with_columns(calendar.of(*DATES))
+    write([dated], arguments.output, ids=table.patients)
     return 0
 
 
@@ -55,13 +57,16 @@ def events_of_episodes(arguments: Namespace) -> Table:
 def rows(
     patients: pl.Series, calendar: Calendar, found: Episodes, start: Days, end: Days
 ) -> pl.DataFrame:
-    """Return a row an episode, from start to end, with the ids of all patients."""
+    """Return a row an episode, from start to end, with the ids of all patients.
+
+    Dates are places in the calendar still, to be put into words for many rows at once.
+    """
     columns = (
         pl.Series(found.number),
-        calendar.dates(start),
+        calendar.places(start),
         counts(np.floor(found.gap)),
         counts(found.duration),
-        calendar.dates(end),
+        calendar.places(end),
     )
     ids = {patients.name: chosen(patients, found.patient)}
     return pl.DataFrame(ids | dict(zip(COLUMNS, columns, strict=True)))

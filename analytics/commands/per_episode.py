@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 import polars as pl
 
 from analytics.adherence.episodes import per_episode
-from analytics.commands.episodes import COLUMNS, events_of_episodes, rows
+from analytics.commands.episodes import COLUMNS, DATES, events_of_episodes, rows
 from analytics.commands.options import (
     add_episodes,
     add_measure,
@@ -40,6 +40,7 @@ def run(arguments: Namespace) -> int:
         for part in per_episode(table.events, windows, rule, measure)
     ]
     header = pl.DataFrame(schema=[table.patients.name, *COLUMNS, "CMA"])
-    whole = [pl.concat(tables, how="vertical_relaxed")] if tables else []
+    every = [pl.concat(tables, how="vertical_relaxed")] if tables else []
+    whole = [some.with_columns(calendar.of(*DATES)) for some in every]
     write([header, *whole], arguments.output, ids=table.patients)
     return 0
