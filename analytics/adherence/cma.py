@@ -28,7 +28,7 @@ from analytics.adherence.dispensing import (
     blocks,
     place_after,
 )
-from analytics.adherence.gaps import Totals, chains, next_days, totals
+from analytics.adherence.gaps import Chains, Totals, chains, next_days, totals
 from analytics.adherence.lengths import Days
 
 Reasons = NDArray[np.uint8]
@@ -125,16 +125,11 @@ def cma(
     rule = carry_over or CarryOver()
     patients = events.patients
     counted = np.empty(patients, np.int64)
-    found = {
-        measure: Availability(
-            measure,
-            rule,
-            windows.start,
-            windows.end,
+    shares: dict[Callable[[Observed], Shares], Shares] = {
+        MEASURES[measure]: (
             np.empty(patients),
             np.empty(patients),
             np.empty(patients, np.uint8),
-            counted,
         )
         for measure in measures
     }
@@ -142,62 +137,86 @@ def cma(
         rows = slice(begin, begin + some.patients)
         observed = Observed.of(FollowUp(some, theirs, rule), theirs)
         counted[rows] = observed.stop - observed.begin
-        for measure, whole in found.items():
-            part = MEASURES[measure](observed)
-            whole.supplied[rows], whole.observed[rows], whole.reason[rows] = part
-    return found
+        for computed, whole in shares.items():
+            for part, column in zip(computed(observed), whole, strict=True):
+                column[rows] = part
+    return {
+        measure: Availability(
+            measure,
+            rule,
+            windows.start,
+            windows.end,
+            *shares[MEASURES[measure]],
+            counted,
+        )
+        for measure in measures
+    }
 
 
 class FollowUp:
     """Running totals of each patient's supply over the follow-up window."""
 
     def __init__(
-        self, events: Dispensings, windows: Windows, carry_over: CarryOver
+        self,
+        events: Dispensings,
+        windows: Windows,
+        carry_over: CarryOver,
+        places: tuple[Index, Index] | None = None,
     ) -> None:
+        """Take the events that are in the windows, or those in certain `places`."""
         self.events = events
         self.carry_over = carry_over
         self.end = windows.followup_end
-        self.low, self.high, self.begin, self.stop = windows.places(events)
-        self.chains = chains(events, self.low, self.high, carry_over)
+        self.low, self.high = places or windows.followed(events)
+        self.begin, self.stop = windows.observed(events, self.low, self.high)
+
+    @cached_property
+    def chains(self) -> Chains:
+        return chains(self.events, self.low, self.high, self.carry_over)
+
+    @cached_property
+    def lasts_until(self) -> Days:
+        return self.chains.lasts_until()
 
     def missed(self, day: Days, last: Index, low: Index) -> Days:
-        """Return the days without supply from a patient's first event until `day`.
+        """Return a count of days without supply which rises by those until `day`.
 
-        `last` is the place of the last event up to then, `low` that of the first. Until
-        the first event they are negative: the days that are still to go.
+        `last` is the place of the last event up to then, `low` that of the first; the
+        days before the first event are without supply.
         """
-        early = last < low
-        some = bool(early.any())
-        at = (
-            np.minimum(np.maximum(last, low), len(self.events.day) - 1)
-            if some
-            else last
-        )
-        since = self.chains.lasts_until.take(at)
+        since = self.lasts_until.take(last, mode="clip")
         np.subtract(day, since, out=since)
         np.maximum(since, 0.0, out=since)
-        since += self.chains.missed.take(at)
-        if some:
-            since[early] = (day - self.events.day[at])[early]
+        since += self.chains.missed.take(last, mode="clip")
+        early = np.flatnonzero(last < low)
+        if len(early):
+            first = low[early]
+            to_go = self.events.day.take(first, mode="clip") - day[early]
+            since[early] = self.chains.missed.take(first, mode="clip") - to_go
         return since
 
     def supplied(self, day: Days, last: Index, low: Index) -> Days:
         """Return the supplied days until `day`, each supply spread until the next."""
-        low = np.minimum(low, len(self.events.day) - 1)
+        days = self.events.day
+        low = np.minimum(low, len(days) - 1)
         at = np.maximum(last, low)
-        since = day - self.events.day[at]
+        begun = days.take(at)
+        since = day - begun
         np.maximum(since, 0.0, out=since)
-        since *= self.rate[at]
-        since += self.events.day[at] - self.events.day[low] - self.chains.missed[at]
+        since *= self.rate.take(at)
+        begun -= days.take(low)
+        begun -= self.chains.missed.take(at)
+        since += begun
         return since
 
     @cached_property
     def rate(self) -> Days:
         """The share of the time to the next event for which each supply lasts."""
-        day, until = self.events.day, self.chains.lasts_until
+        day, until = self.events.day, self.lasts_until
         following = next_days(self.events, begin=self.low, stop=self.high, end=self.end)
         interval = following - day
-        rate = np.minimum(following, until) - day
+        rate = np.minimum(following, until, out=following)
+        rate -= day
         interval[interval == 0] = 1.0  # two events of a day: no time to spread it over
         rate /= interval
         return rate
@@ -205,7 +224,7 @@ class FollowUp:
     @cached_property
     def reach(self) -> Days:
         """The latest day until which any supply up to an event lasts."""
-        until = self.chains.lasts_until
+        until = self.lasts_until
         if self.carry_over == CarryOver():
             return until  # what is carried over never shortens a supply
         reach = until.copy()
@@ -228,7 +247,7 @@ class Observed:
     @classmethod
     def of(cls, followup: FollowUp, windows: Windows) -> "Observed":
         """Return everybody's observation window."""
-        everybody = np.arange(followup.events.patients)
+        everybody = np.arange(len(followup.low))
         return cls(
             followup,
             everybody,

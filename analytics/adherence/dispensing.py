@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +11,11 @@ from numpy.typing import NDArray
 from analytics.adherence.lengths import Days, Length
 
 Index = NDArray[np.int64]
+Codes = NDArray[np.integer[Any]]
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Dispensings:
     """Supplies of all patients, by patient and then by day, in the order recorded.
 
@@ -24,7 +27,7 @@ class Dispensings:
     first: Index
     day: Days
     supply: Days
-    medication: Index | None = None
+    medication: Codes | None = None
     daily_dose: NDArray[np.float64] | None = None
 
     @classmethod
@@ -34,7 +37,7 @@ class Dispensings:
         day: Days,
         supply: Days,
         *,
-        medication: Index | None = None,
+        medication: Codes | None = None,
         daily_dose: NDArray[np.float64] | None = None,
     ) -> "Dispensings":
         """Return rows in any order as dispensings; patients go by their number.
@@ -60,6 +63,12 @@ class Dispensings:
     @property
     def patients(self) -> int:
         return len(self.first) - 1
+
+    @cached_property
+    def surplus(self) -> Days:
+        """Days by which each supply outlasts the time until the next row's event."""
+        surplus = np.diff(self.day)
+        return np.subtract(self.supply[:-1], surplus, out=surplus)
 
     def of_patients(self, begin: int, end: int) -> "Dispensings":
         """Return the dispensings of patients begin..end-1, without a copy."""
@@ -206,14 +215,18 @@ class Windows:
             self.end[patients],
         )
 
-    def places(self, events: Dispensings) -> tuple[Index, Index, Index, Index]:
-        """Return where events of the follow-up begin and stop, and those observed."""
+    def followed(self, events: Dispensings) -> tuple[Index, Index]:
+        """Return where events of the follow-up begin and stop."""
         begun, ended = events.first[:-1], events.first[1:]
         low = place_after(events, begun, ended, self.followup_start)
-        high = place_after(events, low, ended, self.followup_end, or_on=True)
+        return low, place_after(events, low, ended, self.followup_end, or_on=True)
+
+    def observed(
+        self, events: Dispensings, low: Index, high: Index
+    ) -> tuple[Index, Index]:
+        """Return where, among events low..high-1, those observed begin and stop."""
         begin = place_after(events, low, high, self.start)
-        stop = place_after(events, begin, high, self.end, or_on=True)
-        return low, high, begin, stop
+        return begin, place_after(events, begin, high, self.end, or_on=True)
 
 
 def blocks(
@@ -231,6 +244,14 @@ def expand(first: Index, stop: Index) -> tuple[Index, Index]:
     number = np.repeat(np.arange(len(count)), count)
     begun = np.cumsum(count) - count
     return np.arange(int(count.sum())) + np.repeat(first - begun, count), number
+
+
+def covered(first: Index, stop: Index, size: int) -> Flags:
+    """Return which of `size` places lie in ranges first..stop-1, apart, none empty."""
+    step = np.zeros(size + 1, np.int8)
+    step[first] = 1
+    step[stop] -= 1
+    return step[:-1].cumsum(dtype=np.int8).view(np.bool_)
 
 
 def place_after(

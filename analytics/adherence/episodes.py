@@ -13,7 +13,8 @@ from analytics.adherence.cma import (
     WITHOUT_CARRY_OVER,
     Availability,
     Cma,
-    cma,
+    FollowUp,
+    Observed,
 )
 from analytics.adherence.dispensing import (
     CarryOver,
@@ -23,9 +24,9 @@ from analytics.adherence.dispensing import (
     Windows,
     blocks,
     changed,
-    expand,
+    covered,
 )
-from analytics.adherence.gaps import chains, next_days
+from analytics.adherence.gaps import Chains, chains, next_days
 from analytics.adherence.lengths import Days, Length, Unit
 
 
@@ -52,7 +53,7 @@ class EpisodeRule:
         """Return the longest gap in days that may follow each event."""
         if self.permissible_gap.unit is Unit.PERCENT:
             return events.supply * self.permissible_gap.amount / 100
-        return np.full(len(events.day), self.permissible_gap.days())
+        return np.broadcast_to(self.permissible_gap.days(), len(events.day))
 
     def starts(self, events: Dispensings, gap: Days, permissible: Days) -> Flags:
         """Return whether the event after each starts an episode."""
@@ -137,34 +138,43 @@ def episodes(events: Dispensings, windows: Windows, rule: EpisodeRule) -> Episod
     Raises ValueError where the rule needs classes or doses that the events lack.
     """
     parts = [
-        _episodes(some, theirs, rule).moved(begin, int(events.first[begin]), windows)
+        _episodes(some, theirs, rule)[0].moved(begin, int(events.first[begin]), windows)
         for begin, some, theirs in blocks(events, windows)
     ]
     return Episodes.joined(rule, windows, parts)
 
 
-def _episodes(events: Dispensings, windows: Windows, rule: EpisodeRule) -> Episodes:
-    low, high, _, _ = windows.places(events)
+def _episodes(
+    events: Dispensings, windows: Windows, rule: EpisodeRule
+) -> tuple[Episodes, Chains]:
+    """Return the episodes, and how supply was carried to find them."""
+    low, high = windows.followed(events)
     carried = chains(events, low, high, rule.carry_over)
     following = next_days(events, begin=low, stop=high, end=windows.followup_end)
-    gap = np.maximum(following - carried.lasts_until, 0.0)
+    gap = following - carried.lasts_until()
+    np.maximum(gap, 0.0, out=gap)
     permissible = rule.permissible(events)
-    final = np.zeros(len(gap), dtype=np.bool_)
-    final[high[high > low] - 1] = True
-    place, patient = expand(low, high)
-    ends = (rule.starts(events, gap, permissible) | final)[place]
-    stop = place[ends] + 1
-    begins = np.append(np.ones(1, dtype=np.bool_), ends[:-1])[: len(ends)]
-    first, whose = place[begins], patient[begins]
-    gap, permissible = gap[stop - 1], permissible[stop - 1]
-    if rule.append_gap:
-        cut = np.maximum(gap - permissible, 0.0)
-    else:
-        cut = np.where(final[stop - 1] & (gap <= permissible), 0.0, gap)
-    start = events.day[first]
-    duration = following[stop - 1] - cut - start
-    number = np.arange(len(whose)) - np.searchsorted(whose, whose) + 1
-    return Episodes(rule, windows, whose, number, first, stop, start, duration, gap)
+    some = np.flatnonzero(low < high)
+    low, high = low[some], high[some]
+    ends = rule.starts(events, gap, permissible)
+    ends[high - 1] = True
+    ends &= covered(low, high, len(ends))
+    last = np.flatnonzero(ends)
+    stop = last + 1
+    final = np.searchsorted(stop, high)  # where each patient's last episode stands
+    begun = np.append(0, final + 1)[:-1]
+    count = final - begun + 1
+    first = np.append(0, stop)[:-1]
+    first[begun] = low
+    gap, permissible = gap.take(last), permissible.take(last)
+    cut = np.maximum(gap - permissible, 0.0) if rule.append_gap else gap.copy()
+    cut[final[gap[final] <= permissible[final]]] = 0.0
+    start = events.day.take(first)
+    duration = following.take(last) - cut - start
+    whose = np.repeat(some, count)
+    number = np.arange(1, len(last) + 1) - np.repeat(begun, count)
+    found = Episodes(rule, windows, whose, number, first, stop, start, duration, gap)
+    return found, carried
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,33 +204,35 @@ def per_episode(
     """
     if measure in WITHOUT_CARRY_OVER:
         rule = replace(rule, carry_over=None)
-    carry_over = rule.carry_over or CarryOver()
     for begin, some, theirs in blocks(events, windows):
-        found, own, observed = _observed(some, theirs, rule)
-        available = cma(observed, own, [measure], carry_over)[measure]
-        end = np.minimum(found.end, theirs.end[found.patient])
+        found, own = _observed(some, theirs, rule)
+        available = own.availability(measure)
         found = found.moved(begin, int(events.first[begin]), windows)
+        end = np.minimum(found.end, windows.end.take(found.patient))
         yield PerEpisode(found, own.start, end, available)
 
 
 def _observed(
     events: Dispensings, windows: Windows, rule: EpisodeRule
-) -> tuple[Episodes, Windows, Dispensings]:
-    """Return the episodes that are observed, their own windows, and their events."""
-    found = _episodes(events, windows, rule)
-    start = np.maximum(found.start, windows.start[found.patient])
-    end = np.minimum(found.end, windows.end[found.patient])
-    open_end = found.end == windows.followup_end[found.patient]
+) -> tuple[Episodes, Observed]:
+    """Return the episodes that are observed, and what is observed of each."""
+    found, carried = _episodes(events, windows, rule)
+    start = np.maximum(found.start, windows.start.take(found.patient))
+    end = np.minimum(found.end, windows.end.take(found.patient))
+    open_end = found.end == windows.followup_end.take(found.patient)
     open_end[:-1] &= found.patient[1:] != found.patient[:-1]  # a patient's last one
     kept = np.flatnonzero(start < end)
     found, start, end = found.taken(kept), start[kept], end[kept]
     followup_end = found.start + np.rint(found.duration)
     own_end = np.minimum(start + np.rint(end - start), followup_end)
     own = Windows(found.start, followup_end, start, own_end)
-    begin, stop = _by_date(events, found, open_end[kept])
-    place, _ = expand(begin, stop)
-    first = np.append(0, np.cumsum(stop - begin))
-    return found, own, events.taken(place, first)
+    first, stop = _by_date(events, found, open_end[kept])
+    rule_of_own = rule.carry_over or CarryOver()
+    followup = FollowUp(events, own, rule_of_own, (first, stop))
+    if rule.carry_over:
+        carried.restart(first, stop)
+        followup.chains = carried
+    return found, Observed.of(followup, own)
 
 
 def _by_date(

@@ -23,18 +23,51 @@ from analytics.adherence.lengths import Days
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chains:
-    """Runs of events, one a patient, along which supply is carried.
+    """Runs of events, of one patient each, along which supply is carried.
 
-    For every event of first..stop-1: `carried` days came with it, its supply
-    `lasts_until` a day, and `missed` are the gap days since the chain's first event.
-    For the rows outside they mean nothing.
+    For every event of them, `carried` days came with it, and `missed` are the gap days
+    before it, by which it rises along its chain. For other rows they mean nothing.
     """
 
-    first: Index
-    stop: Index
+    events: Dispensings
+    carry_over: CarryOver | None
     carried: Days
-    lasts_until: Days
     missed: Days
+
+    def lasts_until(self) -> Days:
+        """Return the day until which each supply lasts with what came with it."""
+        until = self.events.day + self.events.supply
+        until += self.carried
+        return until
+
+    def walk(self, first: Index, stop: Index) -> None:
+        """Carry supply along chains first..stop-1, each begun without any."""
+        surplus = self.events.surplus
+        factor = self.carry_over.factor(self.events) if self.carry_over else None
+        into, gone = np.zeros(len(first)), np.zeros(len(first))
+        for at in Ranks(first, stop):
+            carry, total = into[: len(at)], gone[: len(at)]
+            left = surplus.take(at)
+            left += carry
+            total -= np.minimum(left, 0.0)
+            at += 1
+            self.missed[at] = total
+            if self.carry_over:
+                np.maximum(left, 0.0, out=carry)
+                if factor is not None:
+                    carry *= factor[at - 1]
+                self.carried[at] = carry
+
+    def restart(self, first: Index, stop: Index) -> None:
+        """Begin the parts first..stop-1 of these chains without supply.
+
+        Only those change to whose first event something was carried.
+        """
+        anew = np.flatnonzero(self.carried.take(first))
+        first, stop = first[anew], stop[anew]
+        self.carried[first] = 0.0
+        self.missed[first] = 0.0
+        self.walk(first, stop)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,30 +83,17 @@ def chains(
     events: Dispensings, first: Index, stop: Index, carry_over: CarryOver | None
 ) -> Chains:
     """Return what is carried along chains that share no event; None carries nothing."""
-    carried, missed = np.zeros(len(events.day)), np.zeros(len(events.day))
-    surplus = _surplus(events)
-    factor = carry_over.factor(events) if carry_over else None
-    into, gone = np.zeros(len(first)), np.zeros(len(first))
-    for at in Ranks(first, stop):
-        carry, total = into[: len(at)], gone[: len(at)]
-        left = surplus.take(at)
-        left += carry
-        total -= np.minimum(left, 0.0)
-        at += 1
-        missed[at] = total
-        if carry_over:
-            np.maximum(left, 0.0, out=carry)
-            if factor is not None:
-                carry *= factor[at - 1]
-            carried[at] = carry
-    return Chains(first, stop, carried, events.day + events.supply + carried, missed)
+    count = len(events.day)
+    found = Chains(events, carry_over, np.zeros(count), np.zeros(count))
+    found.walk(first, stop)
+    return found
 
 
 def totals(
     events: Dispensings, first: Index, stop: Index, carry_over: CarryOver
 ) -> Totals:
     """Return the totals of chains that may share events, each begun with no supply."""
-    surplus, factor = _surplus(events), carry_over.factor(events)
+    surplus, factor = events.surplus, carry_over.factor(events)
     supply, missed, carried = np.zeros((3, len(first)))
     ranks = Ranks(first, stop)
     for at in ranks:
@@ -86,10 +106,6 @@ def totals(
         if factor is not None:
             carry *= factor[at]
     return Totals(ranks.back(supply), ranks.back(missed), ranks.back(carried))
-
-
-def _surplus(events: Dispensings) -> Days:
-    return events.supply[:-1] - np.diff(events.day)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,11 +138,12 @@ def gaps(
     the follow-up before it, so that supply is carried into the window. With
     `carry_over` None nothing is carried.
     """
-    low, high, begin, stop = windows.places(events)
+    low, high = windows.followed(events)
+    begin, stop = windows.observed(events, low, high)
     first = low if from_followup_start else begin
     carried = chains(events, first, stop, carry_over)
     following = next_days(events, begin=first, stop=stop, end=windows.end)
-    gap = np.maximum(0.0, following - carried.lasts_until)
+    gap = np.maximum(0.0, following - carried.lasts_until())
     place, patient = expand(low, high)
     inside = _within(begin, stop, place, patient)
     known = _within(first, stop, place, patient)

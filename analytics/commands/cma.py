@@ -61,8 +61,11 @@ def run(arguments: Namespace) -> int:
                 columns |= details(available)
             yield pl.DataFrame(columns)
 
-    whole = pl.concat(tables(), how="vertical_relaxed")
-    write([whole], arguments.output, ids=patients)
+    # Of all measures together, as days are then whole in each of them or in none.
+    every = (
+        [pl.concat(tables(), how="vertical_relaxed")] if arguments.details else tables()
+    )
+    write(every, arguments.output, ids=patients)
     return 0
 
 

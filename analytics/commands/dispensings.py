@@ -3,30 +3,45 @@
 from argparse import Namespace
 from dataclasses import dataclass
 from datetime import date
+from math import inf
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from analytics.adherence.dispensing import (
     Dispensings,
+    Flags,
     Index,
     OutsideFollowUp,
     Plan,
     Windows,
 )
-from analytics.commands.tables import MalformedTable, Refused, line_of, read
+from analytics.adherence.lengths import Days
+from analytics.commands.tables import (
+    MalformedTable,
+    Refused,
+    coded,
+    dates,
+    line_of,
+    read,
+)
 
 EARLIEST = date(1900, 1, 1)  # before it, a year of two digits was read as one of four
+NO_ROWS = pl.DataFrame()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Events by patient and date: as read, only with dates as such; and as arrays."""
+    """Events by patient and date, and the file's rows in that order, dates as such.
 
-    rows: pl.DataFrame
+    Only what was asked to have everything has rows.
+    """
+
     events: Dispensings
     patients: pl.Series  # ids under the name they have in the file
+    rows: pl.DataFrame
 
     def windows(self, plan: Plan) -> Windows:
         """Return everybody's windows; raises Refused with whose do not fit."""
@@ -55,34 +70,29 @@ def dispensings(
     classes |= arguments.carry_only_for_same_medication
     doses |= arguments.consider_dosage_change
     keys = ["id", "date", "duration", *["class"] * classes, *["dose"] * doses]
-    numbers = () if everything else (names["duration"], names["dose"])
+    words = {names["date"], names["class"]} - {names["id"]}
     rows = read(
         arguments.file,
         [names[key] for key in keys],
-        numbers=numbers,
+        numbers=() if everything else (names["duration"], names["dose"]),
+        words=() if everything else words,
         everything=everything,
     )
     cells = Cells(arguments.file, rows, names)
     identity = cells.present("id")
-    columns: dict[str, pl.Series] = {
-        "day": cells.dates(arguments.date_format),
-        "supply": cells.positive("duration"),
-    }
-    if classes:
-        codes = cells.present("class").cast(pl.Categorical).to_physical()
-        columns["medication"] = codes.cast(pl.Int64)
-    if doses:
-        columns["daily_dose"] = cells.positive("dose")
-    rows = rows.with_columns(columns["day"].alias(names["date"]))
-    columns["day"] = columns["day"].to_physical().cast(pl.Float64)
+    day = cells.days(arguments.date_format)
+    supply = cells.positive("duration")
+    medication = cells.codes("class") if classes else None
+    dose = cells.positive("dose") if doses else None
     patients, first = _runs(identity)
-    if not _ordered(patients, first, columns["day"]):
-        order = _order(identity, columns["day"])
-        rows = rows[order]
-        columns = {name: values[order] for name, values in columns.items()}
+    events = Dispensings(first, day, supply, medication, dose)
+    rows = rows.with_columns(dates(day).alias(names["date"])) if everything else NO_ROWS
+    if not _ordered(patients, events):
+        order = _order(identity, day)
         patients, first = _runs(identity[order])
-    arrays = {name: values.to_numpy() for name, values in columns.items()}
-    return Table(rows, Dispensings(first, **arrays), patients.alias(identity.name))
+        events = events.taken(order.to_numpy(), first)
+        rows = rows[order] if everything else rows
+    return Table(events, patients.alias(identity.name), rows)
 
 
 def _runs(identity: pl.Series) -> tuple[pl.Series, Index]:
@@ -92,17 +102,16 @@ def _runs(identity: pl.Series) -> tuple[pl.Series, Index]:
     return runs.field("value"), np.append(0, np.cumsum(lengths, dtype=np.int64))
 
 
-def _ordered(patients: pl.Series, first: Index, day: pl.Series) -> bool:
+def _ordered(patients: pl.Series, events: Dispensings) -> bool:
     """Return whether every patient is one run, in order of days."""
-    days = day.to_numpy()
-    falls = days[1:] < days[:-1]
-    falls[first[1:-1] - 1] = False
+    falls = events.day[1:] < events.day[:-1]
+    falls[events.first[1:-1] - 1] = False
     return patients.n_unique() == len(patients) and not falls.any()
 
 
-def _order(identity: pl.Series, day: pl.Series) -> pl.Series:
+def _order(identity: pl.Series, day: Days) -> pl.Series:
     """Return the rows by patient, in order of first appearance, day and place."""
-    seen = identity.cast(pl.Categorical).to_physical()
+    seen = identity.cast(pl.Categorical(pl.Categories.random())).to_physical()
     by = pl.DataFrame({"patient": seen, "day": day})
     return by.select(pl.arg_sort_by("patient", "day", maintain_order=True)).to_series()
 
@@ -115,33 +124,45 @@ class Cells:
 
     def present(self, key: str) -> pl.Series:
         """Return the cells as they are."""
-        return self._all(key, self._rows[self._names[key]], "is not given")
+        cells = self._rows[self._names[key]]
+        if cells.null_count():
+            raise self._of_no_use(key, cells.is_null().to_numpy(), "is not given")
+        return cells
 
-    def positive(self, key: str) -> pl.Series:
+    def codes(self, key: str) -> NDArray[np.uint32]:
+        """Return a number for each cell, the same for what is the same."""
+        words, codes = coded(self._rows[self._names[key]])
+        if words.null_count():
+            unknown = words.is_null().to_numpy()[codes]
+            raise self._of_no_use(key, unknown, "is not given")
+        return codes
+
+    def positive(self, key: str) -> Days:
         """Return the cells as positive numbers."""
-        cells = self._rows[self._names[key]].cast(pl.Float64, strict=False)
-        known = (cells > 0) & cells.is_finite()
-        if not known.all():
-            cells = cells.set(~known, None)
-        return self._all(key, cells, "is not a positive number")
+        column = self._rows[self._names[key]]
+        cells = column.cast(pl.Float64, strict=False).to_numpy()  # what is null is NaN
+        if cells.min(initial=inf) > 0 and cells.max(initial=0) < inf:
+            return cells
+        unknown = ~((cells > 0) & (cells < inf))
+        raise self._of_no_use(key, unknown, "is not a positive number")
 
-    def dates(self, pattern: str) -> pl.Series:
-        """Return the cells as dates."""
-        written = self._rows[self._names["date"]].str
-        days = written.to_date(pattern, strict=False, cache=False)
-        if not (days >= EARLIEST).all():
-            days = days.set(days < EARLIEST, None)
-        return self._all("date", days, f"is not a date like {pattern} after 1900")
+    def days(self, pattern: str) -> Days:
+        """Return the cells, which are dates, as day numbers."""
+        words, codes = coded(self._rows[self._names["date"]])
+        known = words.str.to_date(pattern, strict=False, cache=False)
+        known = known.set(known < EARLIEST, None)
+        if known.null_count():
+            why = f"is not a date like {pattern} after 1900"
+            raise self._of_no_use("date", known.is_null().to_numpy()[codes], why)
+        return known.to_physical().cast(pl.Float64).to_numpy()[codes]
 
-    def _all(self, key: str, values: pl.Series, why: str) -> pl.Series:
-        if not values.null_count():
-            return values
-        row = int(values.is_null().arg_max() or 0)
+    def _of_no_use(self, key: str, unknown: Flags, why: str) -> MalformedTable:
+        row = int(unknown.argmax())
         cell = self._rows[self._names[key]][row]
         shown = f"{cell:.15g}" if isinstance(cell, float) else cell
-        raise MalformedTable(
+        return MalformedTable(
             self._path,
-            f"it {why}" if cell is None else f"'{shown}' {why}",
+            f"it {why}" if cell in (None, "NA") else f"'{shown}' {why}",
             line=line_of(self._path, row),
             column=self._names[key],
         )

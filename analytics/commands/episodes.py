@@ -19,12 +19,13 @@ from analytics.commands.options import (
     episode_rule,
     plan,
 )
-from analytics.commands.tables import chosen, counts, dates, write
+from analytics.commands.tables import Calendar, chosen, counts, write
 
 COLUMNS = (
     *("episode.ID", "episode.start", "end.episode.gap.days"),
     *("episode.duration", "episode.end"),
 )
+DATES = "episode.start", "episode.end"
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -37,8 +38,10 @@ def run(arguments: Namespace) -> int:
     table = events_of_episodes(arguments)
     windows = table.windows(plan(arguments))
     found = episodes(table.events, windows, episode_rule(arguments))
-    whole = rows(table.patients, found, found.start, found.end)
-    write([whole], arguments.output, ids=table.patients)
+    calendar = Calendar(windows.followup_start, windows.followup_end)
+    whole = rows(table.patients, calendar, found, found.start, found.end)
+    dated = whole.with_columns(calendar.of(*DATES))
+    write([dated], arguments.output, ids=table.patients)
     return 0
 
 
@@ -51,14 +54,19 @@ def events_of_episodes(arguments: Namespace) -> Table:
     )
 
 
-def rows(patients: pl.Series, found: Episodes, start: Days, end: Days) -> pl.DataFrame:
-    """Return a row an episode, from start to end, with the ids of all patients."""
+def rows(
+    patients: pl.Series, calendar: Calendar, found: Episodes, start: Days, end: Days
+) -> pl.DataFrame:
+    """Return a row an episode, from start to end, with the ids of all patients.
+
+    Dates are places in the calendar still, to be put into words for many rows at once.
+    """
     columns = (
         pl.Series(found.number),
-        dates(start),
+        calendar.places(start),
         counts(np.floor(found.gap)),
         counts(found.duration),
-        dates(np.floor(end)),
+        calendar.places(end),
     )
     ids = {patients.name: chosen(patients, found.patient)}
     return pl.DataFrame(ids | dict(zip(COLUMNS, columns, strict=True)))

@@ -18,7 +18,7 @@ from analytics.adherence.first_supply import first_supplies, initiation
 from analytics.adherence.lengths import Days, Length
 from analytics.commands.dispensings import Cells
 from analytics.commands.options import length
-from analytics.commands.tables import numbers, read, write
+from analytics.commands.tables import dates, numbers, read, write
 
 NAMES = {"id": "ID", "prescribed": "DATE.PRESC", "dispensed": "DATE.DISP"}
 MEDICINE = "ATC.CODE,FORM,UNIT"
@@ -86,11 +86,7 @@ class _Rows:
     """The rows of a file: who and which medicine, and the day of each."""
 
     keys: pl.DataFrame
-    days: pl.Series
-
-    @property
-    def day(self) -> Days:
-        return self.days.to_physical().cast(pl.Float64).to_numpy()
+    day: Days
 
 
 def run(arguments: Namespace) -> int:
@@ -102,7 +98,7 @@ def run(arguments: Namespace) -> int:
     else:
         first = first_supplies(prescribed, asked.day, supplied, given.day)
         table = asked.keys.with_columns(
-            asked.days.alias("episode.start"),
+            dates(asked.day).alias("episode.start"),
             numbers(first).cast(pl.Int32).cast(pl.Date).alias("first.disp"),
             numbers(first - asked.day).cast(pl.Int64).alias("time.to.initiation"),
         )
@@ -116,7 +112,7 @@ def _rows(arguments: Namespace, path: Path, day: str) -> _Rows:
     names = {column: column for column in columns} | {"date": arguments.columns[day]}
     cells = Cells(path, read(path, list(names.values())), names)
     keys = pl.DataFrame([cells.present(column) for column in columns])
-    return _Rows(keys, cells.dates(arguments.date_format))
+    return _Rows(keys, cells.days(arguments.date_format))
 
 
 def _numbered(one: pl.DataFrame, other: pl.DataFrame) -> tuple[Index, Index]:

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 import polars as pl
 
 from analytics.adherence.episodes import per_episode
-from analytics.commands.episodes import COLUMNS, events_of_episodes, rows
+from analytics.commands.episodes import COLUMNS, DATES, events_of_episodes, rows
 from analytics.commands.options import (
     add_episodes,
     add_measure,
@@ -18,7 +18,7 @@ from analytics.commands.options import (
     episode_rule,
     plan,
 )
-from analytics.commands.tables import numbers, write
+from analytics.commands.tables import Calendar, numbers, write
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -32,13 +32,15 @@ def run(arguments: Namespace) -> int:
     table = events_of_episodes(arguments)
     windows = table.windows(plan(arguments))
     rule, measure = episode_rule(arguments), arguments.measure
+    calendar = Calendar(windows.followup_start, windows.followup_end)
     tables = [
-        rows(table.patients, part.episodes, part.start, part.end).with_columns(
-            CMA=numbers(part.availability.value)
-        )
+        rows(
+            table.patients, calendar, part.episodes, part.start, part.end
+        ).with_columns(CMA=numbers(part.availability.value))
         for part in per_episode(table.events, windows, rule, measure)
     ]
     header = pl.DataFrame(schema=[table.patients.name, *COLUMNS, "CMA"])
-    whole = [pl.concat(tables, how="vertical_relaxed")] if tables else []
+    every = [pl.concat(tables, how="vertical_relaxed")] if tables else []
+    whole = [some.with_columns(calendar.of(*DATES)) for some in every]
     write([header, *whole], arguments.output, ids=table.patients)
     return 0

@@ -20,7 +20,7 @@ from analytics.commands.options import (
     length,
     plan,
 )
-from analytics.commands.tables import Refused, chosen, dates, numbers, write
+from analytics.commands.tables import Calendar, Refused, Words, numbers, places, write
 
 AT_ONCE = 16  # blocks of windows that are written together
 
@@ -45,28 +45,30 @@ def run(arguments: Namespace) -> int:
     table = dispensings(arguments)
     windows = table.windows(plan(arguments))
     patients = table.patients
+    ids, calendar = Words(patients), Calendar(windows.start, windows.end)
 
     def tables() -> Iterator[pl.DataFrame]:
         measure, carry = arguments.measure, carry_over(arguments)
         for part in sliding(table.events, windows, slide, measure, carry):
             available = part.availability
             columns = (
-                chosen(patients, part.patient),
+                places(part.patient),
                 pl.Series(part.number),
-                dates(available.start),
-                dates(available.end),
+                calendar.places(available.start),
+                calendar.places(available.end),
                 numbers(available.value),
             )
             yield pl.DataFrame(dict(zip(header.columns, columns, strict=True)))
 
+    def together() -> Iterator[pl.DataFrame]:
+        """Join small tables, so that each is worth the start of a writer."""
+        every = tables()
+        words = ids.of(patients.name), calendar.of("window.start", "window.end")
+        while some := list(islice(every, AT_ONCE)):
+            yield pl.concat(some).with_columns(words)
+
     header = pl.DataFrame(
         schema=[patients.name, "window.ID", "window.start", "window.end", "CMA"]
     )
-    write(chain([header], _together(tables())), arguments.output, ids=patients)
+    write(chain([header], together()), arguments.output, ids=patients)
     return 0
-
-
-def _together(tables: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Join small tables, so that each is worth the start of a writer."""
-    while some := list(islice(tables, AT_ONCE)):
-        yield pl.concat(some)

@@ -3,7 +3,7 @@
 import csv
 import os
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -46,13 +46,15 @@ def read(
     path: Path,
     columns: Sequence[str],
     *,
-    numbers: Sequence[str] = (),
+    numbers: Collection[str] = (),
+    words: Collection[str] = (),
     everything: bool = False,
 ) -> pl.DataFrame:
     """Return those columns of a CSV as strings, what is empty or NA as null.
 
     With `everything` the others come too. Columns in `numbers` are numbers, unless one
-    of their cells is not. Empty lines are left out. Raises MalformedTable where a
+    of their cells is not. Those in `words`, which have few different cells, are codes
+    of them, see `coded`. Empty lines are left out. Raises MalformedTable where a
     column is absent or a line cannot be read, and Refused where the file cannot.
     """
     try:
@@ -62,7 +64,7 @@ def read(
                 there = ", ".join(header)
                 raise MalformedTable(path, f"no column {column}; there are {there}")
         wanted = header if everything else list(dict.fromkeys(columns))
-        rows = _parsed(path, wanted, numbers)
+        rows = _parsed(path, wanted, numbers, words)
     except OSError as why:
         raise _unusable(path, why) from why
     except PolarsError as why:
@@ -79,21 +81,46 @@ def _header(path: Path) -> list[str]:
     return pl.read_csv(path, n_rows=0, infer_schema=False, glob=False).columns
 
 
-def _parsed(path: Path, columns: list[str], numbers: Sequence[str]) -> pl.DataFrame:
-    types = dict.fromkeys((name for name in columns if name in numbers), pl.Float64())
+def _parsed(
+    path: Path, columns: list[str], numbers: Collection[str], words: Collection[str]
+) -> pl.DataFrame:
+    """Return the columns; only strings are looked at for NA: the others need not be."""
+    types: dict[str, pl.Categorical | pl.Float64] = {
+        name: pl.Categorical(pl.Categories.random())
+        for name in columns
+        if name in words
+    } | {name: pl.Float64() for name in columns if name in numbers}
+    strings = [name for name in columns if name not in types]
     try:
         return pl.read_csv(
             path,
             columns=columns,
             schema_overrides=types,
             infer_schema=False,
-            null_values="NA",
+            null_values=dict.fromkeys(strings, "NA"),
             glob=False,
         )
     except ComputeError:
-        if not types:
+        if not numbers:
             raise
-        return _parsed(path, columns, ())
+        return _parsed(path, columns, (), words)
+
+
+def coded(column: pl.Series) -> tuple[pl.Series, NDArray[np.uint32]]:
+    """Return the different words of a column, and for each cell which one it has.
+
+    What is missing, or NA, has a word that is null.
+    """
+    if not isinstance(column.dtype, pl.Categorical):
+        column = column.cast(pl.String).cast(pl.Categorical(pl.Categories.random()))
+    assert isinstance(column.dtype, pl.Categorical)
+    words = column.dtype.categories.to_series()
+    words = words.set(words == "NA", None)
+    codes = column.to_physical()
+    if codes.null_count():
+        codes = codes.fill_null(len(words))
+        words = words.extend(pl.Series([None], dtype=pl.String))
+    return words, codes.to_numpy()
 
 
 def _unusable(path: Path | str, why: OSError) -> Refused:
@@ -198,22 +225,53 @@ def counts(values: NDArray[np.float64]) -> pl.Series:
     return column.cast(pl.Int64) if whole else column
 
 
-def dates(days: NDArray[np.float64]) -> pl.Series:
-    """Return the dates of whole day numbers, as they are written.
+class Words:
+    """Different words, of which columns have many: a cell is the place of its word."""
+
+    def __init__(self, words: pl.Series) -> None:
+        # In a category of their own, words go by their place, as long as it is kept.
+        self._words = words.cast(pl.Categorical(pl.Categories.random()))
+
+    def of(self, *columns: str) -> pl.Expr:
+        """Return the words in place of the places, for `DataFrame.with_columns`."""
+        return pl.col(columns).cat.to(self._words.dtype)
+
+
+class Calendar(Words):
+    """The dates of the days that were given, and of those between, as they are written.
 
     Each day is put into words once: a writer of dates would do so for every cell.
     """
-    if not len(days):
-        return pl.Series(dtype=pl.String)
-    first = int(days.min())
-    calendar = np.arange(first, int(days.max()) + 1, dtype=np.int32)
-    words = pl.Series(calendar).cast(pl.Date).cast(pl.String)
-    return words.gather(pl.Series((days - first).astype(np.uint32)))
+
+    def __init__(self, *given: NDArray[np.float64]) -> None:
+        some = [days for days in given if len(days)]
+        self._first = int(min((days.min() for days in some), default=0))
+        last = int(max((days.max() for days in some), default=0))
+        days = pl.Series(np.arange(self._first, last + 1, dtype=np.int32))
+        super().__init__(days.cast(pl.Date).cast(pl.String))
+
+    def places(self, days: NDArray[np.float64]) -> pl.Series:
+        """Return the places of days; the part of a day is left out."""
+        return places(days - self._first)
+
+    def dates(self, days: NDArray[np.float64]) -> pl.Series:
+        """Return the dates of days; the part of a day is left out."""
+        return self.places(days).cat.to(self._words.dtype)
+
+
+def places(numbers: NDArray[np.float64] | NDArray[np.int64]) -> pl.Series:
+    """Return whole numbers, none of them negative, as a column."""
+    return pl.Series(numbers.astype(np.uint32))
+
+
+def dates(days: NDArray[np.float64]) -> pl.Series:
+    """Return the dates of day numbers as they are written."""
+    return Calendar(days).dates(days)
 
 
 def chosen(values: pl.Series, rows: NDArray[np.int64]) -> pl.Series:
     """Return the values in those rows."""
-    return values.gather(pl.Series(rows.astype(np.uint32)))
+    return values.gather(places(rows))
 
 
 def written(cell: Cell) -> str:
