@@ -37,10 +37,10 @@ class DirectHost(Host):
     def _passed_on(self, connection_handle: int, pdu: bytes) -> bool:
         """Give a notification to its listeners; return False if there are none."""
         link = self.device and self.device.lookup_connection(connection_handle)
-        if link is None or len(pdu) < HEAD:
+        client: Any = link and link.gatt_client
+        if client is None or len(pdu) < HEAD:
             return False
         handle = int.from_bytes(pdu[1:HEAD], "little")
-        client: Any = link.gatt_client
         # Among them is the characteristic itself, which tells who asks it: nobody does.
         known = client.notification_subscribers.get(handle, ())
         listeners = [one for one in known if callable(one)]

@@ -84,6 +84,16 @@ def test_a_link_that_has_ended_is_left_to_the_library(
     assert (heard, len(events)) == ([], 1)
 
 
+def test_a_link_without_a_client_is_left_to_the_library(
+    host: Any,  # noqa: ANN401
+    events: list[tuple[int, int, bytes]],
+) -> None:
+    bare = SimpleNamespace(gatt_client=None)
+    host.device = SimpleNamespace(lookup_connection={LINK.handle: bare}.get)
+    host.on_l2cap_pdu(LINK, att.ATT_CID, NOTIFICATION + b"\x07\x00v")
+    assert len(events) == 1
+
+
 def test_the_library_still_has_what_is_replaced() -> None:
     """A new version that names these otherwise would leave the short way unused."""
     replaced = {"on_hci_packet", "on_hci_acl_data_packet", "on_l2cap_pdu"}
