@@ -162,6 +162,20 @@ def test_what_is_critical_never_waits_for_its_recipient(worker: Worker) -> None:
 
 
 @db
+def test_texts_to_one_person_at_one_instant_count_one_by_one(worker: Worker) -> None:
+    queued(*(a_draft(address="+1", priority=CRITICAL) for _ in range(5)))
+    worker.turn()
+    worker.pass_by(2 * MINUTE)
+    queued(a_draft(address="+1"))
+
+    worker.turn()
+
+    assert len(worker.got()) == 5, (
+        "five in a quarter of an hour are as many as one bears"
+    )
+
+
+@db
 def test_what_was_not_accepted_does_not_count_against_its_recipient(
     worker: Worker,
 ) -> None:
