@@ -1,9 +1,8 @@
 """What is sent, what a provider answers, and what a channel is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 from uuid import UUID
 
 
@@ -25,8 +24,8 @@ class SendFailed(NotificationError):
         self.retry = retry
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+# Tuples, not dataclasses: at eight in the morning a hundred thousand of each are made.
+class Message(NamedTuple):
     """One message to one address.
 
     The `body` of a text holds `reference`, by which it is found. `language` (BCP 47) is
@@ -42,8 +41,7 @@ class Message:
     to_caregiver: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The provider's word: `status` is `sent`, `delivered` or `failed`."""
 
     provider_id: str

@@ -1,7 +1,7 @@
 """Messages that are due, claimed and worded in one short transaction."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,7 +19,6 @@ from backend.outbox.message import (
     Claimed,
     Dropped,
     Leased,
-    Verdict,
     Word,
     Worded,
 )
@@ -72,18 +71,17 @@ def claim(
     left = room(session, queue.channel, queue.per_second, real=real)
     limit = limit if left is None else min(limit, left)
     found = _due(session, queue.channel, now=now, real=real, limit=limit)
-    alive = [row for row in found if row.valid_until > now]
-    said = word(session, alive, now)
-    verdicts = [
-        said.get(row.message_id, NO_WORDS) if row.valid_until > now else TOO_LATE
-        for row in found
-    ]
-    _put_aside(session, found, verdicts, now=now)
-    going = [
-        (row, verdict)
-        for row, verdict in zip(found, verdicts, strict=True)
-        if isinstance(verdict, Worded)
-    ]
+    said = word(session, [row for row in found if row.valid_until > now], now)
+    going: list[tuple[Claimed, Worded]] = []
+    dropped: dict[UUID, Dropped] = {}
+    for row in found:
+        alive = row.valid_until > now
+        verdict = said.get(row.message_id, NO_WORDS) if alive else TOO_LATE
+        if isinstance(verdict, Worded):
+            going.append((row, verdict))
+        elif isinstance(verdict, Dropped):
+            dropped[row.message_id] = verdict
+    _put_aside(session, dropped, now=now)
     waiting = _hold(session, going, speed=queue.speed, now=now, real=real)
     if waiting:
         going = [it for it in going if it[0].message_id not in waiting]
@@ -142,18 +140,9 @@ def _whose(found: Sequence[Claimed]) -> Marks:
 
 
 def _put_aside(
-    session: Session,
-    found: Sequence[Claimed],
-    verdicts: Sequence[Verdict],
-    *,
-    now: datetime,
+    session: Session, dropped: Mapping[UUID, Dropped], *, now: datetime
 ) -> None:
     """Write what is not to be sent; mostly there is none, and no round trip."""
-    dropped = {
-        row.message_id: verdict
-        for row, verdict in zip(found, verdicts, strict=True)
-        if isinstance(verdict, Dropped)
-    }
     if not dropped:
         return
     session.connection().exec_driver_sql(
@@ -179,7 +168,7 @@ def _hold(
     waiting = too_soon(
         session,
         [
-            Going(row.message_id, row.channel, said.address, row.priority)
+            Going(row.message_id, row.channel, row.channel + said.address, row.priority)
             for row, said in going
         ],
         now=now,

@@ -10,7 +10,7 @@ and the worst that follows is a text too soon.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import floor
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
+from backend.database import run
 from backend.outbox.arrays import array
 
 BURST = timedelta(seconds=2)  # what a bucket holds, at least one message
@@ -48,11 +49,11 @@ REMEMBERED = timedelta(hours=1)
 
 
 class Going(NamedTuple):
-    """A message that is about to go."""
+    """A message that is about to go; `recipient` is its channel and address in one."""
 
     message_id: UUID
     channel: str
-    address: str
+    recipient: str
     priority: int
 
 
@@ -90,17 +91,17 @@ def too_soon(
     bound = [it for it in going if it.channel in PER_RECIPIENT]
     if not bound:
         return {}
-    sent = _recent(session, bound, since=now - REMEMBERED)
-    if not sent and len({it[1:3] for it in bound}) == len(bound):
+    recipients = {it.recipient for it in bound}
+    sent = _recent(session, recipients, since=now - REMEMBERED)
+    if not sent and len(recipients) == len(bound):
         return {}  # nobody got anything lately, and nobody gets two
     waiting: dict[UUID, datetime] = {}
     for it in bound:
-        recipient = it.channel, it.address
-        at = allowed(sent[recipient], PER_RECIPIENT[it.channel], now)
+        at = allowed(sent[it.recipient], PER_RECIPIENT[it.channel], now)
         if at > now and it.priority > URGENT:
             waiting[it.message_id] = at
         else:
-            sent[recipient].append(now)
+            sent[it.recipient].append(now)
     return waiting
 
 
@@ -111,20 +112,13 @@ def forget(session: Session, *, now: datetime) -> int:
 
 
 def _recent(
-    session: Session, going: Sequence[Going], *, since: datetime
-) -> defaultdict[tuple[str, str], list[datetime]]:
-    """Return when each (channel, address) was sent to, ascending."""
-    found = session.connection().exec_driver_sql(
-        RECENT,
-        {
-            "channels": array(it.channel for it in going),
-            "addresses": array(it.address for it in going),
-            "since": since,
-        },
-    )
-    sent: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
-    for channel, address, at in found:
-        sent[channel, address].append(at)
+    session: Session, recipients: Collection[str], *, since: datetime
+) -> defaultdict[str, list[datetime]]:
+    """Return when each recipient was sent to, ascending."""
+    found = run(session, RECENT, {"recipients": array(recipients), "since": since})
+    sent: defaultdict[str, list[datetime]] = defaultdict(list)
+    for recipient, at in found:
+        sent[recipient].append(at)
     return sent
 
 
@@ -154,13 +148,11 @@ UPDATE sender_pace SET spent_until = greatest(spent_until, %(real)s) + %(took)s
 WHERE sender = %(sender)s
 """
 
-# What stands for an address, 64 bits of a hash; also in `settle`.
+# What stands for a recipient, 64 bits of a hash; also in `settle`.
 RECENT = """
-SELECT to_whom.channel, to_whom.address, r.at
-FROM (SELECT DISTINCT * FROM unnest(%(channels)s::text[], %(addresses)s::text[])
-      AS them(channel, address)) AS to_whom
-JOIN recent_send AS r
-  ON r.recipient = hashtextextended(to_whom.channel || to_whom.address, 0)
+SELECT whom.recipient, r.at
+FROM unnest(%(recipients)s::text[]) AS whom(recipient)
+JOIN recent_send AS r ON r.recipient = hashtextextended(whom.recipient, 0)
 WHERE r.at > %(since)s
 ORDER BY r.at
 """

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -108,7 +107,7 @@ def test_the_fakes_refusals_are_errors_as_twilio_writes_them(
     client: Client, to: str, code: int
 ) -> None:
     with pytest.raises(SendFailed) as caught:
-        SmsChannel(client, SENDER).send(replace(MESSAGE, to=to))
+        SmsChannel(client, SENDER).send(MESSAGE._replace(to=to))
 
     assert (caught.value.code, caught.value.retry) == (str(code), False)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from uuid import UUID
@@ -77,7 +76,7 @@ def test_a_call_speaks_the_patients_language_and_asks_for_a_key(
 def test_a_caregivers_call_offers_what_a_caregiver_can_answer(
     channel: VoiceChannel, provider: Provider, language: str
 ) -> None:
-    channel.send(replace(MESSAGE, language=language, to_caregiver=True))
+    channel.send(MESSAGE._replace(language=language, to_caregiver=True))
 
     asked = fromstring(provider.calls[-1].form["Twiml"]).findtext("Gather/Say")
     parts = "voice_opening_caregiver", "", "voice_keys_caregiver"
