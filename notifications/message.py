@@ -94,6 +94,11 @@ class Channel(Protocol):
         """How many messages its sender may hand over a second; None: any number."""
         ...
 
+    @property
+    def at_once(self) -> int:
+        """How many messages may be handed over at the same time, by as many threads."""
+        ...
+
     @classmethod
     def from_settings(cls, settings: ChannelSettings) -> Self | None:
         """Return the channel, None when the operator has not set it up."""

@@ -30,6 +30,7 @@ class Worklist:
     """
 
     per_second: float | None = None
+    at_once = 1
 
     def __init__(self, now: Callable[[], datetime] = domain_now) -> None:
         self._now = now

@@ -4,8 +4,10 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
 from uuid import UUID
 
 from sqlmodel import Session
@@ -132,18 +134,38 @@ def _send_all(sender: Sender, rows: Sequence[Leased]) -> list[Outcome]:
 
 
 def _send_for_a_while(sender: Sender, rows: Sequence[Leased]) -> list[Outcome]:
-    """Send until the pace asks to look again, or the worker is to stop."""
-    began = at = sender.real()
-    outcomes: list[Outcome] = []
+    """Send until the pace asks to look again, or the worker is to stop.
+
+    As many at once as the channel takes; of the rows the first ones have gone then.
+    """
+    waiting: SimpleQueue[Leased] = SimpleQueue()
     for row in rows:
-        if sender.stopping():
+        waiting.put(row)
+    began = sender.real()
+    at_once = 1 if sender.channel is None else min(sender.channel.at_once, len(rows))
+    if at_once == 1:
+        return _send_from(sender, waiting, began)
+    with ThreadPoolExecutor(at_once, thread_name_prefix="send") as threads:
+        sent = [
+            threads.submit(_send_from, sender, waiting, began) for _ in range(at_once)
+        ]
+    return [outcome for each in sent for outcome in each.result()]
+
+
+def _send_from(
+    sender: Sender, waiting: SimpleQueue[Leased], began: datetime
+) -> list[Outcome]:
+    """Send one message after the other while there are some and the pace allows it."""
+    at = sender.real()
+    outcomes: list[Outcome] = []
+    # The wall clock, either way: a machine that slept has lost its leases.
+    while not sender.stopping() and abs(at - began) <= PACE:
+        try:
+            row = waiting.get_nowait()
+        except Empty:
             break
-        outcome = _send(sender, row, started_at=at)
-        outcomes.append(outcome)
-        at = outcome.ended_at
-        # The wall clock, either way: a machine that slept has lost its leases.
-        if abs(at - began) > PACE:
-            break
+        outcomes.append(_send(sender, row, started_at=at))
+        at = outcomes[-1].ended_at
     return outcomes
 
 

@@ -46,6 +46,7 @@ class EmailChannel:
     """`sender` is a mailbox, as `Clinic <doses@clinic.example>`."""
 
     per_second: float | None = None
+    at_once = 4  # connections, which a mail server counts
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ log = logging.getLogger(__name__)
 
 class LogChannel:
     per_second: float | None = None
+    at_once = 1
 
     @classmethod
     def from_settings(cls, settings: ChannelSettings) -> Self:  # noqa: ARG003

@@ -46,6 +46,7 @@ class PushChannel:
     """`to` is the subscription as the browser's JSON: endpoint, keys."""
 
     per_second: float | None = None
+    at_once = 8
 
     def __init__(
         self, signer: Signer, contact: str, *, client: httpx.Client | None = None

@@ -26,6 +26,8 @@ class VoiceChannel:
         1.0  # calls a second, what Twilio takes from an account at first
     )
 
+    at_once = 4
+
     def __init__(self, client: Client, caller: str, *, public: str) -> None:
         self._client = client
         self._caller = caller

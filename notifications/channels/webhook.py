@@ -30,6 +30,7 @@ class WebhookChannel:
     """`to` is the address that is called; `clock` is real time in seconds."""
 
     per_second: float | None = None
+    at_once = 4
 
     def __init__(
         self,

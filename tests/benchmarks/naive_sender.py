@@ -21,6 +21,7 @@ class Naive:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.per_second = channel.per_second
+        self.at_once = channel.at_once
 
     @classmethod
     def from_settings(cls, settings: ChannelSettings) -> Self | None:  # noqa: ARG003

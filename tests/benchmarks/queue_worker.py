@@ -39,6 +39,7 @@ class Yes:
     """A provider that accepts at once."""
 
     per_second: float | None = None
+    at_once = 1
 
     def __init__(self) -> None:
         self.sent = 0

@@ -21,6 +21,7 @@ class Phone:
     """What was accepted is in `got`; `failing` holds what the next sends raise."""
 
     per_second: float | None = None
+    at_once = 1
 
     def __init__(self) -> None:
         self.got: list[Message] = []

@@ -1,7 +1,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from threading import Timer
+from threading import Barrier, Timer
 from uuid import UUID, uuid4
 
 import pytest
@@ -52,6 +52,10 @@ def run(
     )
 
 
+def meet(others: Barrier) -> None:
+    others.wait(timeout=20)
+
+
 def test_sends_what_is_due_and_keeps_what_the_provider_said() -> None:
     phone = Phone()
     queued(a_draft(), a_draft(due_at=NOW + timedelta(minutes=1)))
@@ -80,6 +84,33 @@ def test_all_that_is_due_goes_the_earliest_first_however_small_the_batch() -> No
     assert run(phone, batch=2) == 5
     assert [message.to for message in phone.got] == ["+4", "+3", "+2", "+1", "+0"]
     assert {it.state for it in messages()} == {"sent"}
+
+
+def test_as_many_go_at_once_as_the_channel_takes() -> None:
+    phone, together = Phone(), Barrier(3)
+    phone.at_once = 3
+    phone.before_send = lambda _message: meet(together)
+    queued(*(a_draft(address=f"+{number}") for number in range(6)))
+
+    assert run(phone) == 6
+
+    assert sorted(message.to for message in phone.got) == [f"+{it}" for it in range(6)]
+    assert {(it.state, it.attempt) for it in messages()} == {("sent", 1)}
+
+
+def test_a_send_that_fails_leaves_those_beside_it_alone() -> None:
+    phone = Phone()
+    phone.at_once = 4
+    phone.failing = [SendFailed("21211", retry=False), SendFailed("?", retry=None)]
+    queued(*(a_draft(address=f"+{number}") for number in range(8)))
+
+    run(phone)
+
+    assert Counter(it.state for it in messages()) == {
+        "sent": 6,
+        "failed": 1,
+        "unknown": 1,
+    }
 
 
 def test_after_a_second_the_time_of_day_is_looked_at_again() -> None:
