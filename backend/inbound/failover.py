@@ -24,6 +24,7 @@ from backend.outbox.enqueue import Draft, enqueue
 from backend.people.hold import hold
 from backend.people.reach import end_contact
 from backend.reminders.opt_out import opt_out
+from backend.reminders.together import BEHIND, SAID
 from backend.state.refresh import refresh
 from notifications.codes import GONE, NO_NUMBER, meaning
 
@@ -75,7 +76,9 @@ def _follow(
     done = way.channel if way else "nobody"
     execute(session, MARK, message_id=message_id, done=done)
     if way is not None:
-        enqueue(session, [_draft(row, way)], now=now)
+        draft = _draft(row, way)
+        enqueue(session, [draft], now=now)
+        _take_along(session, row, draft)
     decide(
         session,
         patient_id=row["patient_id"],
@@ -140,10 +143,14 @@ def _draft(row: RowMapping, way: Way) -> Draft:
         key: value for key, value in row["params"].items() if key not in NOT_TAKEN_OVER
     }
     why = {key: value for key, value in row["why"].items() if key in KEPT}
+    key = row["dedup_key"] + SUFFIX
+    if "also_for" in row["why"]:
+        together = row["params"]["with"]
+        params["with"] = [key if it == row["dedup_key"] else it for it in together]
     return Draft(
         patient_id=row["patient_id"],
         clinic_id=row["clinic_id"],
-        dedup_key=row["dedup_key"] + SUFFIX,
+        dedup_key=key,
         kind=row["kind"],
         recipient_id=row["recipient_id"],
         recipient_kind=row["recipient_kind"],
@@ -155,6 +162,26 @@ def _draft(row: RowMapping, way: Way) -> Draft:
         priority=row["priority"],
         params={**params, "listed": way.channel},
         why={**why, "after": str(row["message_id"]), "after_code": row["code"]},
+    )
+
+
+def _take_along(session: Session, row: RowMapping, draft: Draft) -> None:
+    """Have the doses that the failed message spoke for told by the one after it.
+
+    They wait for it as doses due together do, and speak for themselves if it does not
+    come. What was taken meanwhile has no words, then as now.
+    """
+    if "with" not in draft.params:
+        return
+    execute(
+        session,
+        TAKE_ALONG,
+        ids=row["why"]["also_for"],
+        keys=draft.params["with"],
+        after=str(row["message_id"]),
+        told_at=draft.due_at,
+        later=draft.due_at + BEHIND,
+        said=SAID.why["cancelled"],
     )
 
 
@@ -210,6 +237,16 @@ MARK = """
 UPDATE outbox_message
 SET why = why || jsonb_build_object('failed_over', CAST(:done AS text))
 WHERE message_id = :message_id
+"""
+
+TAKE_ALONG = """
+UPDATE outbox_message
+SET state = 'pending', settled_at = NULL, due_at = :later,
+    params = params - 'behind' || jsonb_build_object('with', CAST(:keys AS text[])),
+    why = why - 'cancelled' || jsonb_build_object('after', CAST(:after AS text))
+WHERE message_id = ANY(CAST(:ids AS uuid[])) AND valid_until > :told_at
+  AND (state = 'pending' AND attempt = 0
+       OR state = 'cancelled' AND why ->> 'cancelled' = :said)
 """
 
 OTHERS = """

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from backend.database import transaction
 from backend.database.sets import fetch
+from backend.inbound.failover import fail_over
 from backend.ingest.accept import accept_doses
 from backend.ingest.accept_events import accept_events
 from backend.ingest.elapse import elapse
@@ -159,7 +160,7 @@ class Story:
         reconcile(self.channels, now=self.now, real=lambda: self.now)
         sent = len(self.phone.got)
         while deliver(self.channels, now=self.now, real=lambda: self.now, word=word):
-            pass
+            fail_over(self.channels, now=self.now)
         self.told += [(self.now, plain(it.body)) for it in self.phone.got[sent:]]
 
     @property

@@ -13,13 +13,16 @@ from zoneinfo import ZoneInfo
 from backend.audit.record import SYSTEM, Actor
 from backend.database import transaction
 from backend.desk.change import grant_consent, live_in
+from backend.inbound.failover import fail_over
 from backend.ingest.answer import Answered, answer
 from backend.ingest.extend import schedule
 from backend.ingest.pause import pause
 from backend.ingest.self_report import self_report
+from backend.outbox.receipts import receive
 from backend.people.consent import withdraw
+from backend.people.reachable import keep_reach
 from backend.people.register import Contact
-from backend.people.tables import Patient
+from backend.people.tables import ContactPoint, Patient
 from backend.reminders.wishes import (
     Preference,
     name_caregiver,
@@ -45,6 +48,7 @@ NOBODY = "No record of the 08:00 dose, and no answer"
 ONCE: dict[str, object] = {"kind": "clock_times", "times": ["08:00"]}
 BY = {"sms": "text", "voice": "call", "email": "mail"}
 DAUGHTER = "+41790000099"
+MAIL = "rosa@example.org"
 EIGHT_AND_EIGHT: dict[str, object] = {
     "kind": "clock_times",
     "times": ["08:00", "20:00"],
@@ -165,6 +169,35 @@ class Diary:
                 key=uuid4(),
                 now=self.story.now,
             )
+
+    def fails(self, code: str) -> None:
+        """Let the provider say of the text it took first that it did not arrive."""
+        (first, *_) = self.story.rows(
+            "SELECT message_id, provider_id FROM outbox_message "
+            "WHERE patient_id = :id AND state = 'sent' ORDER BY started_at",
+            id=self.life.patient_id,
+        )
+        with transaction() as session:
+            receive(
+                session,
+                **first,
+                status="failed",
+                code=code,
+                now=self.story.now,
+                real=self.story.now,
+            )
+        fail_over(self.story.channels, now=self.story.now)
+        self.story.meet()
+
+    def also_reads_mail(self) -> None:
+        with transaction() as session:
+            whose, now = self.life.patient_id, self.story.now
+            session.add(
+                ContactPoint(
+                    patient_id=whose, channel="email", address=MAIL, rank=2, since=now
+                )
+            )
+            keep_reach(session, [whose])
 
     def lines(self) -> list[str]:
         """Return what went and what was raised, in order."""

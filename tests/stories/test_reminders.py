@@ -135,15 +135,19 @@ def test_who_comes_home_early_is_reminded_again() -> None:
     assert [line[:9] for line in diary.lines()] == ["Tue 08:30", "Tue 09:00"]
 
 
+WRONG = "worklist, medium: Messages do not reach the patient: the address is wrong"
+BOTH = (
+    "We cannot tell whether 2 doses were recorded: 08:00. "
+    "Ask your clinic before you take any of them late."
+)
+
+
 def test_doses_due_together_go_in_one_message_and_leave_it_one_by_one() -> None:
     diary = a_diary("standard", timing=ONCE)
     second = diary.also_takes()
     diary.until(2, "08:31")
 
-    assert diary.lines() == [
-        "Mon 08:30 text: We cannot tell whether 2 doses were recorded: 08:00. "
-        "Ask your clinic before you take any of them late."
-    ]
+    assert diary.lines() == [f"Mon 08:30 text: {BOTH}"]
 
     diary.until(3, "08:10")
     diary.takes(second)
@@ -153,13 +157,51 @@ def test_doses_due_together_go_in_one_message_and_leave_it_one_by_one() -> None:
     assert diary.dropped()[0] == "Mon 08:35 late: said with another dose"
 
 
-def test_when_the_speaker_fails_the_next_dose_speaks_for_itself() -> None:
+def test_what_fails_for_doses_due_together_goes_another_way_for_all_of_them() -> None:
+    diary = a_diary("standard", timing=ONCE)
+    diary.also_takes()
+    diary.also_reads_mail()
+    diary.story.phone.failing = [SendFailed("30003", retry=False)]
+    diary.until(2, "09:00")
+
+    assert diary.lines() == [f"Mon 08:30 mail: {BOTH}"]
+
+
+def test_what_failed_long_after_it_went_is_told_another_way_for_all_of_them() -> None:
+    diary = a_diary("standard", timing=ONCE)
+    diary.also_takes()
+    diary.also_reads_mail()
+    diary.until(2, "08:40")
+    diary.fails("30003")
+    diary.until(2, "09:00")
+
+    assert diary.lines() == [f"Mon 08:40 mail: {BOTH}"]
+
+
+def test_a_dose_taken_meanwhile_is_not_told_of_the_other_way() -> None:
+    diary = a_diary("standard", timing=ONCE)
+    both = {diary.life.regimen.regimen_id, diary.also_takes()}
+    diary.also_reads_mail()
+    diary.until(2, "08:40")
+    [spoke] = diary.story.rows(
+        "SELECT CAST(params ->> 'regimen_id' AS uuid) AS regimen_id "
+        "FROM outbox_message WHERE state = 'sent'"
+    )
+    (other,) = both - {spoke["regimen_id"]}
+    diary.takes(other)
+    diary.fails("30003")
+    diary.until(2, "09:00")
+
+    assert diary.lines() == [f"Mon 08:40 mail: {ASKED}"]
+
+
+def test_without_another_way_the_next_dose_speaks_for_itself() -> None:
     diary = a_diary("standard", timing=ONCE)
     diary.also_takes()
     diary.story.phone.failing = [SendFailed("30006", retry=False)]
     diary.until(2, "08:40")
 
-    assert diary.lines() == [f"Mon 08:35 text: {ASKED}"]
+    assert diary.lines() == [f"Mon 08:30 {WRONG}", f"Mon 08:35 text: {ASKED}"]
 
 
 @pytest.mark.soak
@@ -172,6 +214,7 @@ def test_a_busy_provider_delays_and_a_dead_one_leaves_it_to_the_next_rung() -> N
 
     assert diary.lines() == [
         f"Mon 07:45 {COMING}",
+        f"Mon 08:15 {WRONG}",
         f"Mon 08:30 call: {ASKED}",
         f"Mon 09:00 worklist, high: {NOBODY}",
     ]
