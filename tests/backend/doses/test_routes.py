@@ -304,8 +304,8 @@ def test_confidence_is_that_of_the_whole_history_on_every_page(
         doses_at_eight(session, world, first=first, days=12)
         fetch(
             session,
-            """UPDATE scheduled_dose SET window_from = due_at - interval '20 hours',
-                window_until = due_at + interval '20 hours', due_at = NULL
+            """UPDATE scheduled_dose SET window_from = due_at - interval '36 hours',
+                window_until = due_at + interval '36 hours', due_at = NULL
             WHERE dose_day >= :first RETURNING 1""",
             first=first,
         )
