@@ -85,7 +85,11 @@ WITH page AS MATERIALIZED (
       AND (CAST(:after AS uuid) IS NULL OR (e.occurred_at, e.dose_event_id) <
         (SELECT a.occurred_at, a.dose_event_id FROM dose_event a
             WHERE a.patient_id = :patient AND a.dose_event_id = :after))
-    ORDER BY e.occurred_at DESC, e.dose_event_id DESC LIMIT :most)
+    ORDER BY e.occurred_at DESC, e.dose_event_id DESC LIMIT :most),
+matched AS MATERIALIZED (  -- one pass over a patient's doses, not one an event
+    SELECT * FROM scheduled_dose
+    WHERE patient_id = :patient
+      AND dose_event_id = ANY(ARRAY(SELECT dose_event_id FROM page)))
 SELECT e.dose_event_id, e.regimen_id, g.drug, e.evidence, e.said, e.label,
     e.occurred_at, e.uncertainty_s, e.recorded_at, e.amount, e.unit, e.live,
     e.voided_at,
@@ -104,8 +108,8 @@ SELECT e.dose_event_id, e.regimen_id, g.drug, e.evidence, e.said, e.label,
     r.bridge_id AS source_bridge_id, r.received_at AS source_received_at
 FROM page e
 LEFT JOIN regimen g USING (patient_id, regimen_id)
-LEFT JOIN scheduled_dose s ON s.patient_id = :patient
-    AND s.regimen_id = e.regimen_id AND s.dose_event_id = e.dose_event_id
+LEFT JOIN matched s ON s.regimen_id = e.regimen_id
+    AND s.dose_event_id = e.dose_event_id
 LEFT JOIN LATERAL (SELECT * FROM event_override o
     WHERE o.patient_id = :patient AND o.dose_event_id = e.dose_event_id
     ORDER BY o.recorded_at DESC, o.override_id DESC LIMIT 1) w ON w.label IS NOT NULL
