@@ -196,6 +196,8 @@ def test_from_is_included_and_until_is_not(http: httpx.Client, world: World) -> 
     assert found(**{"from": TUESDAY}) == 1
     assert found(**{"from": eight(), "until": TUESDAY}) == 3
     assert found(**{"from": TUESDAY + DAY}) == 0
+    ever = {"from": "0001-01-01T00:00:00+14:00", "until": "9999-12-31T23:00:00-14:00"}
+    assert len(events(http, world, **ever)) == 4
 
 
 def test_what_cannot_be_asked_is_refused_with_the_place_and_the_reason(
