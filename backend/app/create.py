@@ -17,6 +17,7 @@ from backend.dashboards.errors import ErrorPages
 from backend.dashboards.headers import SecurityHeaders
 from backend.dashboards.live import listening
 from backend.dashboards.routes import install as add_pages
+from backend.doses.routes import router as doses
 from backend.feeds.routes import router as feeds
 from backend.inbound.push import router as push
 from backend.inbound.routes import FORMS as ANSWERS
@@ -37,6 +38,7 @@ ROUTERS = (
     health,
     people,
     ingest,
+    doses,
     overrides,
     vitals,
     feeds,

@@ -71,6 +71,8 @@ SEEN = {
     "dose_event_voided": "declared a dose record void",
     "dose_event_overruled": "said what a dose record was",
     "dose_event_overrule_undone": "took back what was said of a dose record",
+    "dose_events_seen": "read dose records",
+    "answer_repeated": "sent a call again, which changed nothing",
     "overrides_seen": "read what was said of dose records",
     "patient_adherence_seen": "read how doses were taken",
     "adherence_document_made": "made a document of how doses were taken",

@@ -5,7 +5,7 @@ that was its neighbour's. What is not linked by a shared event cannot be moved.
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -28,17 +28,27 @@ def chained(
     doses: Iterable[RowMapping], events: Iterable[RowMapping], moved: Collection[Id]
 ) -> set[date]:
     """Return the days of all that competes with the `moved` doses and events."""
+    return {
+        day
+        for held, seen in competing(doses, events, moved)
+        for day in (
+            *(row["dose_day"] for row in held),
+            *(row["occurred_at"].date() for row in seen),
+        )
+    }
+
+
+def competing(
+    doses: Iterable[RowMapping], events: Iterable[RowMapping], wanted: Collection[Id]
+) -> Iterator[tuple[Sequence[RowMapping], Sequence[RowMapping]]]:
+    """Yield the doses and events of each chain in which one of the `wanted` is."""
     ordered = sorted(events, key=_occurred)
-    days: set[date] = set()
     for chain in _chains(doses, ordered):
-        links: dict[Id, date] = {
-            row["occurrence"]: row["dose_day"] for row in chain.doses
-        }
-        for row in ordered[chain.low : chain.high]:
-            links[row["dose_event_id"]] = row["occurred_at"].date()
-        if not links.keys().isdisjoint(moved):
-            days.update(links.values())
-    return days
+        seen = ordered[chain.low : chain.high]
+        links: set[Id] = {row["occurrence"] for row in chain.doses}
+        links.update(row["dose_event_id"] for row in seen)
+        if not links.isdisjoint(wanted):
+            yield chain.doses, seen
 
 
 def _chains(doses: Iterable[RowMapping], ordered: Sequence[RowMapping]) -> list[_Chain]:

@@ -1,6 +1,7 @@
 """Browsers that subscribe to a patient's notifications, and end that again."""
 
 from datetime import datetime
+from types import NoneType
 from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -15,6 +16,7 @@ from backend.clock import domain_now
 from backend.database import transaction
 from backend.errors import Forbidden, NotFound, Unprocessable
 from backend.people.hold import hold
+from backend.people.once import Call, once, this_call
 from backend.people.push_key import application_key
 from backend.people.reach import end_contact
 from backend.people.readers import Reader, only, signed_in
@@ -33,6 +35,7 @@ KEY = r"^[A-Za-z0-9_-]{16,200}=*$"
 
 router = APIRouter(prefix="/v1", tags=["push"])
 Asking = Annotated[Reader, Depends(signed_in)]
+Calling = Annotated[Call, Depends(this_call)]
 
 
 class Keys(BaseModel):
@@ -79,24 +82,32 @@ def push_key(reader: Asking) -> PushKey:
 
 
 @router.post("/push-subscriptions", status_code=204)
-def subscribe(subscription: Subscription, reader: Asking) -> None:
+def subscribe(subscription: Subscription, call: Calling) -> None:
     """Reach the patient who is signed in by this browser too; safe to repeat.
 
     A browser is the last one's who subscribed with it: nobody else's words go there.
     """
-    only(reader, "patient")
+    reader, now = only(call.reader, "patient"), domain_now()
     address = subscription.address()
     with transaction() as session:
-        _subscribe(session, reader, address, now=domain_now())
+
+        def act() -> None:
+            _subscribe(session, reader, address, now=now)
+
+        once(session, call, reader.subject_id, NoneType, act, now=now)
 
 
 @router.delete("/push-subscriptions", status_code=204)
-def unsubscribe(subscription: Subscription, reader: Asking) -> None:
+def unsubscribe(subscription: Subscription, call: Calling) -> None:
     """Reach the patient by this browser no more; safe to repeat."""
-    only(reader, "patient")
+    reader, now = only(call.reader, "patient"), domain_now()
     whose = reader.subject_id, CHANNEL, subscription.address()
     with transaction() as session:
-        end_contact(session, *whose, actor=reader.actor(), now=domain_now())
+
+        def act() -> None:
+            end_contact(session, *whose, actor=reader.actor(), now=now)
+
+        once(session, call, reader.subject_id, NoneType, act, now=now)
 
 
 def _subscribe(

@@ -13,12 +13,14 @@ from backend.database import transaction
 from backend.errors import NotFound
 from backend.ingest.overrule import overrule, withdraw
 from backend.ingest.overruled import overruled
+from backend.people.once import Call, once, this_call
 from backend.people.readers import Reader, only, signed_in
 
 MOST = 200
 
 router = APIRouter(prefix="/v1/patients/{patient_id}", tags=["doses"])
 Asking = Annotated[Reader, Depends(signed_in)]
+Calling = Annotated[Call, Depends(this_call)]
 Word = Literal["therapeutic", "prime", "refill", "curiosity", "pocket"]
 
 
@@ -101,39 +103,49 @@ def of_patient(
 @router.post(
     "/dose-events/{dose_event_id}/overrides", status_code=status.HTTP_201_CREATED
 )
-def say(patient_id: UUID, dose_event_id: UUID, said: Said, reader: Asking) -> Made:
+def say(patient_id: UUID, dose_event_id: UUID, said: Said, call: Calling) -> Made:
     """Say what a dose event was. What follows is computed again; nobody is told.
 
     409 `nothing_to_change` when that is what holds already, or the record is void.
     """
+    now = domain_now()
     with transaction() as session:
-        made = overrule(
-            session,
-            reader,
-            patient_id,
-            dose_event_id,
-            label=said.label,
-            reason=said.reason,
-            now=domain_now(),
-        )
-        return Made.model_validate(made, from_attributes=True)
+
+        def act() -> Made:
+            made = overrule(
+                session,
+                call.reader,
+                patient_id,
+                dose_event_id,
+                label=said.label,
+                reason=said.reason,
+                now=now,
+            )
+            return Made.model_validate(made, from_attributes=True)
+
+        return once(session, call, patient_id, Made, act, now=now)
 
 
 @router.post("/overrides/{override_id}/withdrawal", status_code=status.HTTP_201_CREATED)
 def take_back(
-    patient_id: UUID, override_id: UUID, why: Withdrawal, reader: Asking
+    patient_id: UUID, override_id: UUID, why: Withdrawal, call: Calling
 ) -> Made:
     """Take back what was said; device and rules decide again. It stays on the list.
 
     409 `nothing_to_change` when it does not hold any more.
     """
+    now = domain_now()
     with transaction() as session:
-        made = withdraw(
-            session,
-            reader,
-            patient_id,
-            override_id,
-            reason=why.reason,
-            now=domain_now(),
-        )
-        return Made.model_validate(made, from_attributes=True)
+
+        def act() -> Made:
+            made = withdraw(
+                session,
+                call.reader,
+                patient_id,
+                override_id,
+                reason=why.reason,
+                now=now,
+            )
+            return Made.model_validate(made, from_attributes=True)
+
+        return once(session, call, patient_id, Made, act, now=now)

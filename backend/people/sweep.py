@@ -1,4 +1,4 @@
-"""Secrets that are of no use any more are deleted. Real time."""
+"""Secrets and answers that are of no use any more are deleted. Real time."""
 
 from datetime import datetime, timedelta
 
@@ -7,11 +7,13 @@ from sqlmodel import col
 
 from backend.database import transaction
 from backend.people.attempts import FORGOTTEN
+from backend.people.once import KEPT
 from backend.people.sessions import IDLE
 from backend.people.tables import (
     AccessToken,
     Attempts,
     BridgeToken,
+    IdempotencyKey,
     PairingCode,
     SignInSession,
 )
@@ -27,6 +29,7 @@ def sweep(real: datetime) -> int:
             | (col(SignInSession.seen_at) < real - IDLE)
         ),
         delete(Attempts).where(col(Attempts.last_at) < real - FORGOTTEN),
+        delete(IdempotencyKey).where(col(IdempotencyKey.recorded_at) <= real - KEPT),
         delete(PairingCode).where(col(PairingCode.expires_at) < real - TOKENS_KEPT),
         delete(BridgeToken).where(col(BridgeToken.expires_at) < real - TOKENS_KEPT),
         delete(AccessToken).where(col(AccessToken.expires_at) < real - TOKENS_KEPT),

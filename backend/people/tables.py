@@ -224,6 +224,20 @@ class AccessToken(Row, table=True):
     revoked_at: datetime | None = instant(default=None)
 
 
+class IdempotencyKey(Row, table=True):
+    """What an unsafe call of a person was answered, of whom it told; kept for a day.
+
+    A lookup over all patients: a key is its account's, whoever the call was about.
+    """
+
+    account_id: UUID = Field(primary_key=True)
+    key: str = text(primary_key=True)
+    request_hash: bytes = octets()
+    patient_id: UUID
+    answer: dict[str, object] = document()
+    recorded_at: datetime = instant()
+
+
 class Bridge(Row, table=True):
     """A sender of device data: a `gateway` (radio) or a `cloud` (vendor export)."""
 

@@ -11,13 +11,13 @@ from sqlmodel import Session
 
 from backend.app import create_app
 from backend.audit.record import SYSTEM
-from backend.clock import domain_now, real_now
+from backend.clock import domain_now
 from backend.database import transaction
 from backend.database.sets import fetch
-from backend.people.access import issue_access
 from backend.people.consent import withdraw as withdraw_consent
 from tests.backend.ingest.world import World, a_world, opening, send
-from tests.builders import a_clinician, an_account
+from tests.backend.programs import acts_for, refused
+from tests.builders import a_clinician
 from tests.serving import serving
 
 HOUR = timedelta(hours=1)
@@ -37,14 +37,8 @@ def world(db: object) -> World:
 @pytest.fixture
 def http(world: World) -> Generator[httpx.Client]:
     with serving(create_app()) as client:
-        client.headers["Authorization"] = f"Bearer {a_token(world.clinician)}"
+        acts_for(client, world.clinician)
         yield client
-
-
-def a_token(subject: Any) -> str:  # noqa: ANN401
-    with transaction() as session:
-        account = an_account(session, subject, login=f"{uuid4()}@seefeld.example")
-        return issue_access(session, account, "test", actor=SYSTEM, real=real_now())
 
 
 def rows(statement: str) -> list[dict[str, Any]]:
@@ -71,11 +65,6 @@ def listed(http: httpx.Client, world: World, **more: Any) -> dict[str, Any]:  # 
     answer = http.get(f"/v1/patients/{world.patient_id}/overrides", params=more)
     assert answer.status_code == 200, answer.text
     return answer.json()
-
-
-def refused(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    return answer.status_code, answer.json()["type"].rpartition(":")[2]
 
 
 def test_what_was_said_is_listed_with_who_and_why_until_it_is_taken_back(
@@ -170,7 +159,7 @@ def test_patients_read_what_was_said_of_their_records_and_say_nothing(
 ) -> None:
     event, _ = events()
     said = say(http, world, event, "refill").json()["override_id"]
-    http.headers["Authorization"] = f"Bearer {a_token(world.patient)}"
+    acts_for(http, world.patient)
 
     assert len(listed(http, world)["overrides"]) == 1
     assert refused(say(http, world, event, "prime")) == (403, "forbidden")
@@ -192,7 +181,7 @@ def test_without_care_or_consent_there_is_no_such_patient(
     ours = http.headers["Authorization"]
     with transaction() as session:
         colleague = a_clinician(session, world.clinic)
-    http.headers["Authorization"] = f"Bearer {a_token(colleague)}"
+    acts_for(http, colleague)
     all_refused()
 
     http.headers["Authorization"] = ours
