@@ -80,6 +80,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             help=f"how many minutes {side} its time a dose may be taken",
         )
     parser.add_argument(
+        "--least-apart",
+        type=int,
+        metavar="MIN",
+        help="how many minutes lie between doses at least when the patient travels",
+    )
+    parser.add_argument(
         "--meal",
         action="append",
         default=[],
@@ -221,9 +227,14 @@ def _prescription(visit: Visit, read: "Prescribed") -> "Prescription":
         unit=asked.unit or read.unit,
         effective_from=visit.now if start is None else _begins(start, visit.zone),
         until=None if until is None else _begins(_next_day(until), visit.zone),
-        window_before_s=None if asked.before is None else asked.before * MINUTE,
-        window_after_s=None if asked.after is None else asked.after * MINUTE,
+        window_before_s=_seconds(asked.before),
+        window_after_s=_seconds(asked.after),
+        least_apart_s=_seconds(asked.least_apart),
     )
+
+
+def _seconds(minutes: int | None) -> int | None:
+    return None if minutes is None else minutes * MINUTE
 
 
 def _begins(bound: date | datetime, zone: "ZoneInfo") -> datetime:

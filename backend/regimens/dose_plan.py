@@ -109,6 +109,7 @@ def plan_doses(
                 zones=history,
                 first=since,
                 last=until,
+                least_apart=_apart(rule.version),
                 dose_day_start=dose_day_start,
             )
         begun = wall(rule.since, zone_named(zone_at(zones, rule.since)))
@@ -120,6 +121,11 @@ def plan_doses(
         tuple(one for one in doses if _in(one, first, last)),
         tuple(effect for effect in effects if first <= _when(effect) <= last),
     )
+
+
+def _apart(version: RegimenVersion) -> timedelta | None:
+    seconds = version.least_apart_s
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _forget_untimed(

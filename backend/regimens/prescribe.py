@@ -1,7 +1,7 @@
 """Prescriptions are written in versions: a change is a new one, the old ones stay."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -11,9 +11,10 @@ from backend.errors import Conflict, Forbidden, NotFound, Unprocessable
 from backend.people.hold import hold
 from backend.people.tables import Clinician, Patient
 from backend.regimens.chain import window_of
+from backend.regimens.interval import shortest_interval
 from backend.regimens.schedule import Made, materialise
 from backend.regimens.tables import Regimen, RegimenVersion
-from backend.regimens.timing import AfterTaken, Timing
+from backend.regimens.timing import AfterTaken, AsNeeded, Timing
 from backend.regimens.timing_json import to_json
 
 CRITICALITIES = ("standard", "high", "critical")
@@ -29,7 +30,10 @@ class SupersededVersion(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prescription:
-    """What and when, from `effective_from` to `until`, an empty one being open."""
+    """What and when, from `effective_from` to `until`, an empty one being open.
+
+    `least_apart_s` is the least time between doses when the patient changes zone.
+    """
 
     timing: Timing
     amount: Decimal | None
@@ -39,6 +43,7 @@ class Prescription:
     window_before_s: int | None = None
     window_after_s: int | None = None
     remind_after_s: int | None = None
+    least_apart_s: int | None = None
 
     def __post_init__(self) -> None:
         if self.until is not None and self.until <= self.effective_from:
@@ -48,6 +53,20 @@ class Prescription:
         seconds = (self.window_before_s, self.window_after_s, self.remind_after_s)
         if any(each is not None and each < 0 for each in seconds):
             raise Unprocessable("Windows and delays are 0 s or more.")
+        if self.least_apart_s is not None:
+            self._check_apart(timedelta(seconds=self.least_apart_s))
+
+    def _check_apart(self, least: timedelta) -> None:
+        if isinstance(self.timing, AsNeeded | AfterTaken):
+            raise Unprocessable(
+                "Doses without times of their own already say how far apart they are."
+            )
+        usual = shortest_interval(self.timing)
+        if not timedelta() < least <= usual:
+            raise Unprocessable(
+                "The least time between doses is above 0 and at most the time between "
+                f"two of them, {usual.total_seconds() / 60:.0f} minutes."
+            )
 
 
 def prescribe(
@@ -163,6 +182,7 @@ def _write(
         window_before_s=_window(prescription.window_before_s, prescription),
         window_after_s=_window(prescription.window_after_s, prescription),
         remind_after_s=prescription.remind_after_s,
+        least_apart_s=prescription.least_apart_s,
         prescribed_by=by,
         reason=reason,
         recorded_at=now,

@@ -30,7 +30,8 @@ class RegimenVersion(Row, table=True):
     """The prescription from `effective_from` on, until the next version or `until`.
 
     `timing` is the JSON of `backend.regimens.timing`. Windows are seconds before and
-    after the due instant; empty means the default of `analytics.matching`.
+    after the due instant; empty means the default of `analytics.matching`. After a
+    change of zone doses are `least_apart_s` apart at least; empty: see `travel`.
     """
 
     patient_id: UUID = Field(primary_key=True)
@@ -44,6 +45,7 @@ class RegimenVersion(Row, table=True):
     window_before_s: int | None = None
     window_after_s: int | None = None
     remind_after_s: int | None = None
+    least_apart_s: int | None = None
     prescribed_by: UUID
     reason: str = text(default="")
     recorded_at: datetime = instant()

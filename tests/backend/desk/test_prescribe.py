@@ -45,7 +45,8 @@ def regimens() -> list[Mapping[str, object]]:
     return [
         dict(row)
         for row in rows(
-            """SELECT g.drug, v.version, v.timing ->> 'kind' AS kind, v.amount, v.unit
+            """SELECT g.drug, v.version, v.timing ->> 'kind' AS kind, v.amount, v.unit,
+                v.least_apart_s
             FROM regimen_version v JOIN regimen g USING (patient_id, regimen_id)
             WHERE g.drug <> 'exemplin' ORDER BY v.version"""
         )
@@ -92,6 +93,7 @@ def test_a_request_becomes_a_regimen_with_doses_and_reminders(
             "kind": "taper",
             "amount": None,
             "unit": None,
+            "least_apart_s": None,
         }
     ]
     doses = rows(
@@ -124,6 +126,13 @@ def test_a_change_is_the_next_version_and_only_of_the_newest(
     assert "changed meanwhile" in capsys.readouterr().err
 
 
+def test_the_least_time_between_doses_is_kept_with_the_version(typed: Type) -> None:
+    twice = {"kind": "clock_times", "times": ["08:00", "20:00"]}
+    assert typed(twice, "--drug", "x", "--least-apart", "600") == 0
+
+    assert [row["least_apart_s"] for row in regimens()] == [36_000]
+
+
 def test_checking_says_the_same_and_writes_nothing(
     typed: Type, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,6 +158,16 @@ def test_checking_says_the_same_and_writes_nothing(
             {"kind": "daily_count", "n": 1},
             ("--drug", "x", "--from", "2026-03-04", "--until", "2026-03-01"),
             "ends after it begins",
+        ),
+        (
+            {"kind": "clock_times", "times": ["08:00", "20:00"]},
+            ("--drug", "x", "--least-apart", "721"),
+            "at most the time between two of them, 720 minutes",
+        ),
+        (
+            {"kind": "as_needed", "most_in_24_hours": 2, "least_interval_s": None},
+            ("--drug", "x", "--least-apart", "60"),
+            "say how far apart",
         ),
     ],
 )

@@ -157,6 +157,29 @@ def test_a_move_makes_the_future_anew_and_leaves_the_past(session: Session) -> N
     }
 
 
+def test_a_prescription_says_how_far_apart_doses_are_on_a_journey(
+    session: Session,
+) -> None:
+    patient, regimen = somebody(session)
+    key = patient.patient_id, regimen.regimen_id, 1
+    session.get_one(RegimenVersion, key).least_apart_s = 8 * 3600
+    move(
+        session,
+        patient.patient_id,
+        "America/New_York",
+        effective_from=NOW + HOUR,
+        actor=SYSTEM,
+        now=NOW,
+    )
+    materialise(session, [patient.patient_id], now=NOW)
+
+    # 08:00 comes again after six hours, too soon for this drug.
+    assert [key for key in keys(session) if key > "03-04"][:2] == [
+        "03-04T08:00",
+        "03-04T20:00",
+    ]
+
+
 def test_a_move_is_explained_once(session: Session) -> None:
     patient, _ = somebody(session)
     move(
