@@ -199,6 +199,8 @@ class FollowUp:
         """Return the supplied days until `day`, each supply spread until the next."""
         days = self.events.day
         low = np.minimum(low, len(days) - 1)
+        if np.all(last < low):
+            return -self.chains.missed.take(low)  # nothing before the first event
         at = np.maximum(last, low)
         begun = days.take(at)
         since = day - begun
