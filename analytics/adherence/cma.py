@@ -28,7 +28,7 @@ from analytics.adherence.dispensing import (
     blocks,
     place_after,
 )
-from analytics.adherence.gaps import Chains, Totals, chains, next_days, totals
+from analytics.adherence.gaps import Chains, Totals, chains, totals
 from analytics.adherence.lengths import Days
 
 Reasons = NDArray[np.uint8]
@@ -172,7 +172,7 @@ class FollowUp:
 
     @cached_property
     def chains(self) -> Chains:
-        return chains(self.events, self.low, self.high, self.carry_over)
+        return chains(self.events, self.low, self.high, self.end, self.carry_over)
 
     @cached_property
     def lasts_until(self) -> Days:
@@ -199,6 +199,8 @@ class FollowUp:
         """Return the supplied days until `day`, each supply spread until the next."""
         days = self.events.day
         low = np.minimum(low, len(days) - 1)
+        if np.all(last < low):
+            return -self.chains.missed.take(low)  # nothing before the first event
         at = np.maximum(last, low)
         begun = days.take(at)
         since = day - begun
@@ -212,10 +214,9 @@ class FollowUp:
     @cached_property
     def rate(self) -> Days:
         """The share of the time to the next event for which each supply lasts."""
-        day, until = self.events.day, self.lasts_until
-        following = next_days(self.events, begin=self.low, stop=self.high, end=self.end)
+        day, following = self.events.day, self.chains.following
         interval = following - day
-        rate = np.minimum(following, until, out=following)
+        rate = np.minimum(following, self.lasts_until)
         rate -= day
         interval[interval == 0] = 1.0  # two events of a day: no time to spread it over
         rate /= interval

@@ -248,10 +248,10 @@ def expand(first: Index, stop: Index) -> tuple[Index, Index]:
 
 def covered(first: Index, stop: Index, size: int) -> Flags:
     """Return which of `size` places lie in ranges first..stop-1, apart, none empty."""
-    step = np.zeros(size + 1, np.int8)
-    step[first] = 1
-    step[stop] -= 1
-    return step[:-1].cumsum(dtype=np.int8).view(np.bool_)
+    turns = np.zeros(size + 1, np.bool_)
+    turns[first] = True
+    turns[stop] ^= True
+    return np.logical_xor.accumulate(turns[:-1])
 
 
 def place_after(
@@ -264,9 +264,11 @@ def place_after(
     """
     if not len(events.day):
         return low
-    first = events.day[np.minimum(low, len(events.day) - 1)]
-    last = events.day[high - 1]
+    first = events.day.take(low, mode="clip")
     before = (first > day if or_on else first >= day) | (low >= high)
+    if before.all():
+        return low
+    last = events.day.take(high - 1)
     inside = np.flatnonzero(~(before | (last <= day if or_on else last < day)))
     place = np.where(before, low, high)
     place[inside] = _bisected(
@@ -303,12 +305,17 @@ class Ranks:
         self.counts = few[ascending]
 
     def __iter__(self) -> Iterator[Index]:
-        """Yield the places of the events of each rank that have a next in the chain."""
+        """Yield the places of the events of each rank that have a next in the chain.
+
+        It is the same array, changed, each time.
+        """
         shorter = np.searchsorted(
             self.counts, np.arange(1, self.longest), side="right"
         ).tolist()
-        for step, left_out in enumerate(shorter):
-            yield self.first[: len(self.first) - left_out] + step
+        places = self.first.copy()
+        for left_out in shorter:
+            yield places[: len(places) - left_out]
+            places += 1
 
     def back(self, values: Days) -> Days:
         """Return values by rank in the order in which the chains were given."""

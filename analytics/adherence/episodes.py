@@ -26,7 +26,7 @@ from analytics.adherence.dispensing import (
     changed,
     covered,
 )
-from analytics.adherence.gaps import Chains, chains, next_days
+from analytics.adherence.gaps import Chains, chains
 from analytics.adherence.lengths import Days, Length, Unit
 
 
@@ -122,13 +122,13 @@ class Episodes:
         """Return those episodes."""
         return replace(
             self,
-            patient=self.patient[rows],
-            number=self.number[rows],
-            first=self.first[rows],
-            stop=self.stop[rows],
-            start=self.start[rows],
-            duration=self.duration[rows],
-            gap=self.gap[rows],
+            patient=self.patient.take(rows),
+            number=self.number.take(rows),
+            first=self.first.take(rows),
+            stop=self.stop.take(rows),
+            start=self.start.take(rows),
+            duration=self.duration.take(rows),
+            gap=self.gap.take(rows),
         )
 
 
@@ -149,28 +149,26 @@ def _episodes(
 ) -> tuple[Episodes, Chains]:
     """Return the episodes, and how supply was carried to find them."""
     low, high = windows.followed(events)
-    carried = chains(events, low, high, rule.carry_over)
-    following = next_days(events, begin=low, stop=high, end=windows.followup_end)
-    gap = following - carried.lasts_until()
-    np.maximum(gap, 0.0, out=gap)
-    permissible = rule.permissible(events)
+    carried = chains(events, low, high, windows.followup_end, rule.carry_over)
+    gap, permissible = carried.gaps(), rule.permissible(events)
     some = np.flatnonzero(low < high)
     low, high = low[some], high[some]
-    ends = rule.starts(events, gap, permissible)
-    ends[high - 1] = True
+    closing = np.zeros(len(gap), np.bool_)  # whether an event is a patient's last one
+    closing[high - 1] = True
+    ends = rule.starts(events, gap, permissible) | closing
     ends &= covered(low, high, len(ends))
     last = np.flatnonzero(ends)
     stop = last + 1
-    final = np.searchsorted(stop, high)  # where each patient's last episode stands
+    final = np.flatnonzero(closing.take(last))  # each patient's last episode
     begun = np.append(0, final + 1)[:-1]
     count = final - begun + 1
     first = np.append(0, stop)[:-1]
     first[begun] = low
-    gap, permissible = gap.take(last), permissible.take(last)
+    gap, permissible = gap.take(last), permissible[last]
     cut = np.maximum(gap - permissible, 0.0) if rule.append_gap else gap.copy()
     cut[final[gap[final] <= permissible[final]]] = 0.0
     start = events.day.take(first)
-    duration = following.take(last) - cut - start
+    duration = carried.following.take(last) - cut - start
     whose = np.repeat(some, count)
     number = np.arange(1, len(last) + 1) - np.repeat(begun, count)
     found = Episodes(rule, windows, whose, number, first, stop, start, duration, gap)
@@ -222,7 +220,7 @@ def _observed(
     open_end = found.end == windows.followup_end.take(found.patient)
     open_end[:-1] &= found.patient[1:] != found.patient[:-1]  # a patient's last one
     kept = np.flatnonzero(start < end)
-    found, start, end = found.taken(kept), start[kept], end[kept]
+    found, start, end = found.taken(kept), start.take(kept), end.take(kept)
     followup_end = found.start + np.rint(found.duration)
     own_end = np.minimum(start + np.rint(end - start), followup_end)
     own = Windows(found.start, followup_end, start, own_end)
@@ -230,7 +228,7 @@ def _observed(
     rule_of_own = rule.carry_over or CarryOver()
     followup = FollowUp(events, own, rule_of_own, (first, stop))
     if rule.carry_over:
-        carried.restart(first, stop)
+        carried.restart(first, stop, followup_end)
         followup.chains = carried
     return found, Observed.of(followup, own)
 
@@ -244,14 +242,14 @@ def _by_date(
     of the first day, those before its own first one.
     """
     begin, stop = found.first.copy(), found.stop.copy()
-    low = events.first[found.patient]
+    low, end = events.first.take(found.patient), found.end
     while True:
-        more = (begin > low) & (events.day[begin - 1] == found.start)
+        more = (begin > low) & (events.day.take(begin - 1) == found.start)
         if not more.any():
             break
         begin -= more
     while True:
-        more = (events.day[stop - 1] >= found.end) & ~open_end
+        more = (events.day.take(stop - 1) >= end) & ~open_end
         if not more.any():
             break
         stop -= more

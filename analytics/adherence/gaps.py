@@ -25,12 +25,14 @@ from analytics.adherence.lengths import Days
 class Chains:
     """Runs of events, of one patient each, along which supply is carried.
 
-    For every event of them, `carried` days came with it, and `missed` are the gap days
-    before it, by which it rises along its chain. For other rows they mean nothing.
+    For every event of them, `following` is the day of the next one or the end of the
+    chain, `carried` days came with it, and `missed` are the gap days before it, by
+    which it rises along its chain. For other rows they mean nothing.
     """
 
     events: Dispensings
     carry_over: CarryOver | None
+    following: Days
     carried: Days
     missed: Days
 
@@ -40,29 +42,36 @@ class Chains:
         until += self.carried
         return until
 
+    def gaps(self) -> Days:
+        """Return the days without supply before what follows each event."""
+        gap = self.lasts_until()
+        np.subtract(self.following, gap, out=gap)
+        return np.maximum(gap, 0.0, out=gap)
+
     def walk(self, first: Index, stop: Index) -> None:
         """Carry supply along chains first..stop-1, each begun without any."""
         surplus = self.events.surplus
         factor = self.carry_over.factor(self.events) if self.carry_over else None
+        missed, carried = self.missed[1:], self.carried[1:]  # of the next event
         into, gone = np.zeros(len(first)), np.zeros(len(first))
         for at in Ranks(first, stop):
             carry, total = into[: len(at)], gone[: len(at)]
             left = surplus.take(at)
             left += carry
             total -= np.minimum(left, 0.0)
-            at += 1
-            self.missed[at] = total
+            missed[at] = total
             if self.carry_over:
                 np.maximum(left, 0.0, out=carry)
                 if factor is not None:
-                    carry *= factor[at - 1]
-                self.carried[at] = carry
+                    carry *= factor[at]
+                carried[at] = carry
 
-    def restart(self, first: Index, stop: Index) -> None:
-        """Begin the parts first..stop-1 of these chains without supply.
+    def restart(self, first: Index, stop: Index, end: Days) -> None:
+        """Begin the parts first..stop-1 of these chains, none empty, without supply.
 
-        Only those change to whose first event something was carried.
+        What is carried only changes where something was carried to the first event.
         """
+        self.following[stop - 1] = end
         anew = np.flatnonzero(self.carried.take(first))
         first, stop = first[anew], stop[anew]
         self.carried[first] = 0.0
@@ -80,11 +89,18 @@ class Totals:
 
 
 def chains(
-    events: Dispensings, first: Index, stop: Index, carry_over: CarryOver | None
+    events: Dispensings,
+    first: Index,
+    stop: Index,
+    end: Days,
+    carry_over: CarryOver | None,
 ) -> Chains:
     """Return what is carried along chains that share no event; None carries nothing."""
-    count = len(events.day)
-    found = Chains(events, carry_over, np.zeros(count), np.zeros(count))
+    following = np.append(events.day[1:], np.nan)
+    some = np.flatnonzero(first < stop)
+    following[stop[some] - 1] = end[some]
+    carried, missed = np.zeros(len(following)), np.zeros(len(following))
+    found = Chains(events, carry_over, following, carried, missed)
     found.walk(first, stop)
     return found
 
@@ -141,9 +157,7 @@ def gaps(
     low, high = windows.followed(events)
     begin, stop = windows.observed(events, low, high)
     first = low if from_followup_start else begin
-    carried = chains(events, first, stop, carry_over)
-    following = next_days(events, begin=first, stop=stop, end=windows.end)
-    gap = np.maximum(0.0, following - carried.lasts_until())
+    found = chains(events, first, stop, windows.end, carry_over)
     place, patient = expand(low, high)
     inside = _within(begin, stop, place, patient)
     known = _within(first, stop, place, patient)
@@ -152,18 +166,10 @@ def gaps(
         carry_over,
         place,
         patient,
-        np.where(inside, (following - events.day)[place], np.nan),
-        np.where(known, gap[place], np.nan),
-        np.where(known, carried.carried[place], np.nan),
+        np.where(inside, (found.following - events.day)[place], np.nan),
+        np.where(known, found.gaps()[place], np.nan),
+        np.where(known, found.carried[place], np.nan),
     )
-
-
-def next_days(events: Dispensings, *, begin: Index, stop: Index, end: Days) -> Days:
-    """Return the day of the event after each, or the end for a chain's last."""
-    following = np.append(events.day[1:], np.nan)
-    some = stop > begin
-    following[stop[some] - 1] = end[some]
-    return following
 
 
 def _within(first: Index, stop: Index, place: Index, number: Index) -> Flags:

@@ -133,9 +133,9 @@ class Cells:
         """Return a number for each cell, the same for what is the same."""
         words, codes = coded(self._rows[self._names[key]])
         if words.null_count():
-            unknown = words.is_null().to_numpy()[codes]
+            unknown = words.is_null().gather(codes).to_numpy()
             raise self._of_no_use(key, unknown, "is not given")
-        return codes
+        return codes.to_numpy()
 
     def positive(self, key: str) -> Days:
         """Return the cells as positive numbers."""
@@ -153,8 +153,9 @@ class Cells:
         known = known.set(known < EARLIEST, None)
         if known.null_count():
             why = f"is not a date like {pattern} after 1900"
-            raise self._of_no_use("date", known.is_null().to_numpy()[codes], why)
-        return known.to_physical().cast(pl.Float64).to_numpy()[codes]
+            unknown = known.is_null().gather(codes).to_numpy()
+            raise self._of_no_use("date", unknown, why)
+        return known.to_physical().cast(pl.Float64).gather(codes).to_numpy()
 
     def _of_no_use(self, key: str, unknown: Flags, why: str) -> MalformedTable:
         row = int(unknown.argmax())

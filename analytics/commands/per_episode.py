@@ -34,9 +34,9 @@ def run(arguments: Namespace) -> int:
     rule, measure = episode_rule(arguments), arguments.measure
     calendar = Calendar(windows.followup_start, windows.followup_end)
     tables = [
-        rows(
-            table.patients, calendar, part.episodes, part.start, part.end
-        ).with_columns(CMA=numbers(part.availability.value))
+        rows(table.patients, calendar, part.episodes, part.start, part.end).hstack(
+            [numbers(part.availability.value).alias("CMA")]
+        )
         for part in per_episode(table.events, windows, rule, measure)
     ]
     header = pl.DataFrame(schema=[table.patients.name, *COLUMNS, "CMA"])

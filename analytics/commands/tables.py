@@ -106,7 +106,7 @@ def _parsed(
         return _parsed(path, columns, (), words)
 
 
-def coded(column: pl.Series) -> tuple[pl.Series, NDArray[np.uint32]]:
+def coded(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Return the different words of a column, and for each cell which one it has.
 
     What is missing, or NA, has a word that is null.
@@ -120,7 +120,7 @@ def coded(column: pl.Series) -> tuple[pl.Series, NDArray[np.uint32]]:
     if codes.null_count():
         codes = codes.fill_null(len(words))
         words = words.extend(pl.Series([None], dtype=pl.String))
-    return words, codes.to_numpy()
+    return words, codes
 
 
 def _unusable(path: Path | str, why: OSError) -> Refused:
@@ -220,9 +220,12 @@ def numbers(values: NDArray[np.float64]) -> pl.Series:
 
 def counts(values: NDArray[np.float64]) -> pl.Series:
     """Return numbers of days as a column, as integers if all are whole."""
+    whole = np.rint(values)
+    if np.array_equal(values, whole):
+        return pl.Series(whole.astype(np.int64))
     column = numbers(values)
-    whole = np.all((values == np.rint(values)) | np.isnan(values))
-    return column.cast(pl.Int64) if whole else column
+    all_whole = np.array_equal(values, whole, equal_nan=True)
+    return column.cast(pl.Int64) if all_whole else column
 
 
 class Words:
