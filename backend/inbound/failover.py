@@ -7,11 +7,12 @@ operator's to look into. See ADR 0068.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import orjson
 from sqlalchemy import RowMapping
 from sqlmodel import Session
 
@@ -24,6 +25,7 @@ from backend.outbox.enqueue import Draft, enqueue
 from backend.people.hold import hold
 from backend.people.reach import end_contact
 from backend.reminders.opt_out import opt_out
+from backend.reminders.person import persons
 from backend.reminders.together import BEHIND, SAID
 from backend.state.refresh import refresh
 from notifications.codes import GONE, NO_NUMBER, meaning
@@ -38,6 +40,10 @@ LOOKED_AT = timedelta(days=1)
 LATER = timedelta(minutes=10)  # until a phone that was away is tried again
 KEPT = ("rung", "dose_due_at", "delay_s", "ladder")  # of why a message was planned
 NOT_TAKEN_OVER = frozenset({"with", "behind", "silent"})
+
+
+# Whether a message with these params is still wanted at an instant.
+Wishes = Callable[[Mapping[str, str], datetime], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +79,13 @@ def _follow(
         return  # another worker has seen to it
     row = rows[0]
     way = _act(session, row, channels, now=now)
+    wishes = _wishes(session, row, now=now)
+    if way is not None and not wishes(row["params"], way.at):
+        way = None
     done = way.channel if way else "nobody"
     execute(session, MARK, message_id=message_id, done=done)
     if way is not None:
-        draft = _draft(row, way)
-        enqueue(session, [draft], now=now)
-        _take_along(session, row, draft)
+        _go(session, row, way, wishes, now=now)
     decide(
         session,
         patient_id=row["patient_id"],
@@ -138,15 +145,14 @@ def _next_way(
     return None
 
 
-def _draft(row: RowMapping, way: Way) -> Draft:
+def _draft(row: RowMapping, way: Way, along: Sequence[str]) -> Draft:
     params = {
         key: value for key, value in row["params"].items() if key not in NOT_TAKEN_OVER
     }
     why = {key: value for key, value in row["why"].items() if key in KEPT}
     key = row["dedup_key"] + SUFFIX
-    if "also_for" in row["why"]:
-        together = row["params"]["with"]
-        params["with"] = [key if it == row["dedup_key"] else it for it in together]
+    if along:
+        params["with"] = [key, *along]
     return Draft(
         patient_id=row["patient_id"],
         clinic_id=row["clinic_id"],
@@ -165,23 +171,58 @@ def _draft(row: RowMapping, way: Way) -> Draft:
     )
 
 
-def _take_along(session: Session, row: RowMapping, draft: Draft) -> None:
-    """Have the doses that the failed message spoke for told by the one after it.
+def _wishes(session: Session, row: RowMapping, *, now: datetime) -> Wishes:
+    """Return what tells whether a patient still wants to be reminded of a dose.
 
-    They wait for it as doses due together do, and speak for themselves if it does not
-    come. What was taken meanwhile has no words, then as now.
+    They may have answered the message that failed, or begun a pause after it.
     """
-    if "with" not in draft.params:
-        return
+    found = persons(session, [row["patient_id"]], now=now)
+    person = found.get(row["patient_id"])
+
+    def still(params: Mapping[str, str], at: datetime) -> bool:
+        if "occurrence" not in params:
+            return True
+        dose = UUID(params["regimen_id"]), params["occurrence"]
+        return (
+            person is not None
+            and dose not in person.skipped
+            and not person.paused(at)
+            and not any(hold.until > at for hold in person.holds[dose])
+        )
+
+    return still
+
+
+def _go(
+    session: Session, row: RowMapping, way: Way, wishes: Wishes, *, now: datetime
+) -> None:
+    """Queue the message that goes another way, with the doses that the failed one told.
+
+    They wait for it as doses due together do, and go that way themselves if it does
+    not come. What was taken meanwhile has no words, then as now.
+    """
+    told = fetch(
+        session,
+        TOLD,
+        ids=row["why"].get("also_for", []),
+        speaker=str(row["message_id"]),
+        said=SAID.why["cancelled"],
+        at=way.at,
+    )
+    along = [one for one in told if wishes(one["params"], way.at)]
+    draft = _draft(row, way, [one["dedup_key"] for one in along])
+    enqueue(session, [draft], now=now)
     execute(
         session,
         TAKE_ALONG,
-        ids=row["why"]["also_for"],
-        keys=draft.params["with"],
+        ids=[one["message_id"] for one in along],
+        together=orjson.dumps(
+            {key: draft.params[key] for key in ("with", "listed") if along}
+        ).decode(),
         after=str(row["message_id"]),
-        told_at=draft.due_at,
-        later=draft.due_at + BEHIND,
-        said=SAID.why["cancelled"],
+        channel=way.channel,
+        address=way.address,
+        later=way.at + BEHIND,
     )
 
 
@@ -239,14 +280,21 @@ SET why = why || jsonb_build_object('failed_over', CAST(:done AS text))
 WHERE message_id = :message_id
 """
 
+TOLD = """
+SELECT message_id, dedup_key, params FROM outbox_message
+WHERE message_id = ANY(CAST(:ids AS uuid[])) AND valid_until > :at
+  AND (state = 'pending' AND attempt = 0 AND params ->> 'behind' = :speaker
+       OR state = 'cancelled' AND why ->> 'cancelled' = :said)
+ORDER BY message_id FOR UPDATE
+"""
+
 TAKE_ALONG = """
 UPDATE outbox_message
-SET state = 'pending', settled_at = NULL, due_at = :later,
-    params = params - 'behind' || jsonb_build_object('with', CAST(:keys AS text[])),
+SET state = 'pending', settled_at = NULL, channel = :channel, address = :address,
+    due_at = least(:later, valid_until - interval '1 s'),
+    params = params - 'behind' || CAST(:together AS jsonb),
     why = why - 'cancelled' || jsonb_build_object('after', CAST(:after AS text))
-WHERE message_id = ANY(CAST(:ids AS uuid[])) AND valid_until > :told_at
-  AND (state = 'pending' AND attempt = 0
-       OR state = 'cancelled' AND why ->> 'cancelled' = :said)
+WHERE message_id = ANY(CAST(:ids AS uuid[]))
 """
 
 OTHERS = """

@@ -23,7 +23,7 @@ from backend.ingest.accept import follow
 from backend.people.hold import hold
 from backend.people.zones import zone_at, zone_history
 from backend.regimens.zones import start_of
-from backend.reminders.plan import replan
+from backend.reminders.plan import hush, replan
 from backend.reminders.tables import ReminderPause
 from backend.state.refresh import refresh
 
@@ -152,6 +152,7 @@ def _follow(
         facts = {(one.patient_id, row["regimen_id"], row["dose_day"]) for row in rows}
         follow(session, facts, patients=[one.patient_id], now=now, cause="hospital")
     replan(session, [one.patient_id], now=now)
+    hush(session, one.patient_id)
     refresh(session, [one.patient_id], now=now)
 
 

@@ -76,6 +76,14 @@ def renew(
     enqueue(session, drafts, now=now)
 
 
+def hush(session: Session, patient_id: UUID) -> None:
+    """Have what waits to go another way heed the pauses as they stand now.
+
+    No plan holds it: rungs are told by `replan`.
+    """
+    execute(session, HUSH, patient=patient_id)
+
+
 def reopen(session: Session, doses: Collection[DoseKey], *, now: datetime) -> int:
     """Queue again the rungs of doses that were held for taken, as they were planned.
 
@@ -248,6 +256,17 @@ SET state = 'cancelled', settled_at = :now,
 FROM rows(patient_id uuid, subject text, wanted text[])
 WHERE m.patient_id = r.patient_id AND m.state = 'pending'
   AND m.due_at > :now AND m.attempt = 0
+  AND NOT m.params ? 'behind' AND NOT m.why ? 'after'
   AND m.dedup_key >= r.subject AND m.dedup_key < r.subject || 'zz'
   AND starts_with(m.dedup_key, r.subject) AND m.dedup_key <> ALL (r.wanted)
+"""
+
+HUSH = """
+UPDATE outbox_message AS m
+SET params = CASE WHEN EXISTS (
+        SELECT FROM reminder_pause AS p
+        WHERE p.patient_id = m.patient_id AND p.since <= m.due_at
+          AND coalesce(p.ended_at, p.until, 'infinity') > m.due_at)
+    THEN m.params || '{"silent": "paused"}' ELSE m.params - 'silent' END
+WHERE m.patient_id = :patient AND m.state = 'pending' AND m.why ? 'after'
 """

@@ -40,6 +40,7 @@ class Told:
 def with_others(session: Session, claimed: Sequence[Claimed]) -> list[Claimed]:
     """Return what waits to go with these and was not claimed itself, locked.
 
+    Also what already waits behind one of these, which did not go the time before.
     What another worker is just claiming is left to it: it goes by itself.
     """
     asked = [
@@ -51,7 +52,7 @@ def with_others(session: Session, claimed: Sequence[Claimed]) -> list[Claimed]:
     if not asked:
         return []
     mine = [row.message_id for row in claimed]
-    found = fetch(session, WAITING, asked, mine=mine)
+    found = fetch(session, WAITING, asked, mine=mine, speakers=[*map(str, mine)])
     return [Claimed._make(row.values()) for row in found]
 
 
@@ -60,7 +61,7 @@ def together(
 ) -> dict[UUID, Verdict]:
     """Return the verdicts on what is `mine`, one message where several go together."""
     verdicts = {one.key: one.said for one in told if one.key in mine}
-    spoken = _spoken(session, told)
+    spoken = _spoken(session, told, {str(key) for key in mine})
     waiting: dict[UUID, UUID | None] = {}  # behind whom; None: as it already does
     for one in told:
         if one.key in spoken and isinstance(one.said, Worded):
@@ -70,7 +71,7 @@ def together(
                 waiting[one.key] = None
     for group in _groups(one for one in told if one.key not in spoken):
         speaker = next((one for one in group if one.key in mine), None)
-        if speaker is not None and len(group) > 1:
+        if speaker is not None:
             verdicts[speaker.key] = _for_all(speaker, group)
             waiting |= {it.key: speaker.key for it in group if it is not speaker}
     if waiting:
@@ -83,12 +84,14 @@ def together(
     return verdicts | {key: Held() for key in waiting if key in mine}
 
 
-def _spoken(session: Session, told: Iterable[Told]) -> Mapping[UUID, str]:
-    """Return the state of who spoke for each of those that wait behind one."""
+def _spoken(
+    session: Session, told: Iterable[Told], mine: Collection[str]
+) -> Mapping[UUID, str]:
+    """Return the state of who spoke for each of those that wait behind another's."""
     behind = {
         one.key: str(one.row.params["behind"])
         for one in told
-        if "behind" in one.row.params
+        if "behind" in one.row.params and one.row.params["behind"] not in mine
     }
     if not behind:
         return {}
@@ -125,7 +128,7 @@ def _for_all(speaker: Told, group: Sequence[Told]) -> Worded:
     language = str(own.why.get("language") or speaker.row.language)
     times = sorted({one.time for one in group if one.time})
     body = own.body
-    if kind in SOME:
+    if kind in SOME and len(group) > 1:
         body = say(
             SOME[kind],
             language,
@@ -134,7 +137,8 @@ def _for_all(speaker: Told, group: Sequence[Told]) -> Worded:
             reference=speaker.row.reference,
         )
     others = [str(one.key) for one in group if one is not speaker]
-    return Worded(body, kind, own.address, {**own.why, "also_for": others})
+    why = {**own.why, "also_for": others}
+    return own._replace(body=body, kind=kind, why=why)
 
 
 def _group(row: Claimed) -> list[str]:
@@ -149,7 +153,8 @@ SELECT m.message_id, m.patient_id, m.clinic_id, m.kind, m.channel, m.address,
        m.priority
 FROM rows(patient_id uuid, dedup_key text)
 JOIN outbox_message AS m USING (patient_id, dedup_key)
-WHERE m.state = 'pending' AND m.attempt = 0 AND NOT m.params ? 'behind'
+WHERE m.state = 'pending' AND m.attempt = 0
+  AND (NOT m.params ? 'behind' OR m.params ->> 'behind' = ANY(:speakers))
   AND m.message_id <> ALL (:mine)
 FOR UPDATE OF m SKIP LOCKED
 """
