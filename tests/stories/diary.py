@@ -45,6 +45,11 @@ CARE = (
     "A reminder today has had no answer. Please check how they are."
 )
 NOBODY = "No record of the 08:00 dose, and no answer"
+WRONG = "worklist, medium: Messages do not reach the patient: the address is wrong"
+BOTH = (
+    "We cannot tell whether 2 doses were recorded: 08:00. "
+    "Ask your clinic before you take any of them late."
+)
 ONCE: dict[str, object] = {"kind": "clock_times", "times": ["08:00"]}
 BY = {"sms": "text", "voice": "call", "email": "mail"}
 DAUGHTER = "+41790000099"
