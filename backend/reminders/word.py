@@ -8,7 +8,9 @@ only say that it is coming; a caregiver and a clinician learn that nobody answer
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -119,7 +121,23 @@ def _ask(
         },
     )
     # No order is asked of the database: it is that of the rows, or nearly so.
-    return sorted(Known(*row) for row in found.fetchall())
+    known = sorted((Known(*row) for row in found.fetchall()), key=_place)
+    if len(known) > len(rows):
+        return [reduce(_also, boxes) for _, boxes in groupby(known, key=_place)]
+    return known
+
+
+_place = attrgetter("place")
+
+
+def _also(known: Known, box: Known) -> Known:
+    """Add what another box of the window tells: the one that was heard least counts."""
+    heard = [it.heard_until for it in (known, box) if it.heard_until is not None]
+    return known._replace(
+        devices=known.devices + box.devices,
+        heard_until=min(heard) if len(heard) == 2 else None,
+        plain=known.plain and box.plain,
+    )
 
 
 def _closer(
@@ -267,6 +285,7 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+# One row for each box of the window, at least one.
 # The number it was planned for, if it still is the patient's; otherwise their best.
 # A regimen in several boxes was heard as far as the one that was heard least, and what
 # a box that was handed on meanwhile has not told counts as much.
@@ -275,7 +294,17 @@ SELECT q.place, d.label, d.due_at, d.zone, reach.language,
     CASE WHEN reach.addresses -> q.channel ? q.address THEN q.address
          ELSE reach.addresses -> q.channel ->> 0 END,
     q.clinic_id = ANY(reach.reminders),
-    box.devices, box.heard_until, box.plain, reach.patient_id IS NOT NULL,
+    CASE WHEN a.device_id IS NULL THEN 0 ELSE 1 END, c.heard_until,
+    a.device_id IS NULL OR a.since <= d.window_from
+        AND (a.until IS NULL OR a.until > %(now)s)
+        AND NOT EXISTS (SELECT FROM device_event AS e
+            WHERE e.device_id = a.device_id
+              AND e.kind IN ('gap', 'quarantine', 'conflict'))
+        AND NOT EXISTS (SELECT FROM device_epoch AS p
+            WHERE p.device_id = a.device_id AND p.reason IN ('reset', 'unknown'))
+        AND NOT EXISTS (SELECT FROM non_monitored_span AS n
+            WHERE n.patient_id = q.patient_id),
+    reach.patient_id IS NOT NULL,
     CASE WHEN q.clinic_id = ANY(reach.naming) THEN (
         SELECT g.drug FROM regimen AS g
         WHERE g.patient_id = q.patient_id AND g.regimen_id = q.regimen_id) END
@@ -287,23 +316,10 @@ FROM unnest(
 {reach}
 LEFT JOIN scheduled_dose AS d ON d.patient_id = q.patient_id
     AND d.regimen_id = q.regimen_id AND d.occurrence = q.occurrence
-LEFT JOIN LATERAL (
-    SELECT count(*) AS devices,
-        CASE WHEN count(*) = count(c.heard_until) THEN min(c.heard_until) END
-            AS heard_until,
-        bool_and(a.since <= d.window_from
-            AND (a.until IS NULL OR a.until > %(now)s)
-            AND NOT EXISTS (SELECT FROM device_event AS e
-                WHERE e.device_id = a.device_id
-                  AND e.kind IN ('gap', 'quarantine', 'conflict'))
-            AND NOT EXISTS (SELECT FROM device_epoch AS p
-                WHERE p.device_id = a.device_id AND p.reason IN ('reset', 'unknown'))
-            AND NOT EXISTS (SELECT FROM non_monitored_span AS n
-                WHERE n.patient_id = q.patient_id)) IS NOT FALSE AS plain
-    FROM assignment AS a LEFT JOIN device_contact AS c ON c.device_id = a.device_id
-    WHERE a.patient_id = q.patient_id AND a.regimen_id = q.regimen_id
-      AND a.since < d.window_until AND (a.until IS NULL OR a.until > d.window_from)
-    ) AS box ON true
+LEFT JOIN assignment AS a ON a.patient_id = q.patient_id
+    AND a.regimen_id = q.regimen_id
+    AND a.since < d.window_until AND (a.until IS NULL OR a.until > d.window_from)
+LEFT JOIN device_contact AS c ON c.device_id = a.device_id
 """
 KNOWN = _KNOWN.format(reach=AS_KEPT)
 KNOWN_AT_THE_MOMENT = _KNOWN.format(reach=AT_THE_MOMENT)

@@ -1,6 +1,7 @@
 """A dose of 08:00 in Zurich, its box, its reminder at 08:30."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 from sqlmodel import Session, select
@@ -248,6 +249,26 @@ def test_of_two_boxes_the_one_that_was_not_heard_decides() -> None:
     home.at(REMIND)
 
     assert home.message().kind == "ask"
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+def test_of_any_number_of_boxes_the_one_heard_least_counts(
+    order: tuple[int, ...],
+) -> None:
+    home = Home()
+    home.heard(REMIND - order[0] * MINUTE)
+    with transaction() as session:
+        clinic = a_clinic(session)
+        for minutes in order[1:]:
+            box = a_device(session, clinic)
+            an_assignment(session, box, home.patient, regimen=home.regimen)
+            heard = REMIND - minutes * MINUTE
+            session.add(DeviceContact(device_id=box.device_id, heard_until=heard))
+
+    assert home.at(REMIND) == ["Your 08:00 dose has not been recorded yet."]
+    why = home.message().why
+    assert why["devices"] == 3
+    assert why["heard_until"] == (REMIND - 3 * MINUTE).isoformat()
 
 
 def test_a_record_without_a_time_makes_us_ask_though_the_box_was_heard() -> None:
