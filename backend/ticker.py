@@ -41,7 +41,8 @@ from backend.outbox.claim import due_channels, next_due
 from backend.outbox.deliver import deliver
 from backend.outbox.lanes import Lanes
 from backend.outbox.message import Claimed, Verdict
-from backend.outbox.pace import forget as forget_sends
+from backend.outbox.recent import Recent
+from backend.outbox.recent import forget as forget_sends
 from backend.outbox.reconcile import reconcile, report
 from backend.outbox.watch import troubles
 from backend.people.sweep import sweep
@@ -305,7 +306,7 @@ def _partitions(now: datetime) -> int:
 def _deliver(stopping: Callable[[], bool], now: datetime) -> int:
     """Send what is due, one channel after the other."""
     names = due_channels(now=now, real=real_now())
-    return sum(_send(name, stopping, now) for name in names)
+    return sum(_send(name, Recent(), stopping, now) for name in names)
 
 
 def _start(lanes: Lanes, now: datetime) -> int:
@@ -315,18 +316,21 @@ def _start(lanes: Lanes, now: datetime) -> int:
 
 
 def _send_by(stopping: Callable[[], bool], name: str) -> None:
-    send = partial(_send, name, stopping)
+    send = partial(_send, name, Recent(), stopping)
     job = Job(f"deliver {name}", settings().deliver_every, send, steady=False)
     run(job, stopping)
 
 
-def _send(name: str, stopping: Callable[[], bool], now: datetime) -> int:
+def _send(
+    name: str, recent: Recent, stopping: Callable[[], bool], now: datetime
+) -> int:
     return deliver(
         {name: channels().get(name)},
         now=now,
         real=real_now,
         word=_word,
         speed=domain_clock().speed,
+        recent=recent,
         stopping=stopping,
     )
 

@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import orjson
@@ -22,8 +22,15 @@ from backend.outbox.message import (
     Word,
     Worded,
 )
-from backend.outbox.pace import Going, room, spend, too_soon
+from backend.outbox.pace import Going, limited, room, spend, too_soon
+from backend.outbox.recent import Recent
 
+# The last message claimed of each priority: when it was due, and which it is.
+Reached = Mapping[int, tuple[datetime, UUID]]
+# What goes, in which words, and what stands for its recipient if that one has limits.
+Ready = tuple[Claimed, Worded, int | None]
+
+FIRST = datetime.min.replace(tzinfo=UTC), UUID(int=0)
 NO_WORDS = Dropped("cancelled", {"cancelled": "no words"})
 TOO_LATE = Dropped("expired", {"expired": "its time was over"})
 
@@ -45,16 +52,32 @@ class Batch:
     """What one claim brought: `found` rows, of which `leased` are to be sent.
 
     `whose` are the patients of all of them, by clinic: who looks at their messages.
+    `reached` is how far this claim and those of its round before it have come.
     """
 
     found: int
     leased: Sequence[Leased]
     whose: Marks
+    reached: Reached
+
+
+@dataclass(slots=True)
+class Round:
+    """What claims in quick succession know of each other.
+
+    They do not look back before what they have `reached`: what was claimed stays in the
+    index for a while, and a wave would step over all of itself again and again. What
+    comes to lie there meanwhile is found by the next round.
+    """
+
+    recent: Recent
+    reached: Reached = field(default_factory=dict[int, tuple[datetime, UUID]])
 
 
 def claim(
     session: Session,
     queue: Queue,
+    seen: Round,
     *,
     now: datetime,
     real: datetime,
@@ -70,25 +93,26 @@ def claim(
     """
     left = room(session, queue.channel, queue.per_second, real=real)
     limit = limit if left is None else min(limit, left)
-    found = _due(session, queue.channel, now=now, real=real, limit=limit)
+    found = _due(session, queue.channel, seen.reached, now=now, real=real, limit=limit)
     said = word(session, [row for row in found if row.valid_until > now], now)
-    going: list[tuple[Claimed, Worded]] = []
+    going: list[Ready] = []
     dropped: dict[UUID, Dropped] = {}
     for row in found:
         alive = row.valid_until > now
         verdict = said.get(row.message_id, NO_WORDS) if alive else TOO_LATE
         if isinstance(verdict, Worded):
-            going.append((row, verdict))
+            going.append((row, verdict, limited(row.channel, verdict.address)))
         elif isinstance(verdict, Dropped):
             dropped[row.message_id] = verdict
     _put_aside(session, dropped, now=now)
-    waiting = _hold(session, going, speed=queue.speed, now=now, real=real)
+    waiting = _hold(session, going, seen.recent, speed=queue.speed, now=now, real=real)
     if waiting:
         going = [it for it in going if it[0].message_id not in waiting]
     leased = _lease(session, going, real=real)
     if queue.per_second is not None and leased:
         spend(session, queue.channel, queue.per_second, len(leased), real=real)
-    return Batch(len(found), leased, _whose(found))
+    further = {row.priority: (row.due_at, row.message_id) for row in found}
+    return Batch(len(found), leased, _whose(found), {**seen.reached, **further})
 
 
 def due_channels(*, now: datetime, real: datetime) -> list[str]:
@@ -122,12 +146,28 @@ def waiting(
 
 
 def _due(
-    session: Session, channel: str, *, now: datetime, real: datetime, limit: int
+    session: Session,
+    channel: str,
+    reached: Reached,
+    *,
+    now: datetime,
+    real: datetime,
+    limit: int,
 ) -> list[Claimed]:
     if not limit:
         return []
+    froms = [reached.get(priority, FIRST) for priority in range(1, 10)]
     rows = run(
-        session, DUE, {"channel": channel, "now": now, "real": real, "limit": limit}
+        session,
+        DUE,
+        {
+            "channel": channel,
+            "dues": array(due_at for due_at, _ in froms),
+            "ids": array(message_id for _, message_id in froms),
+            "now": now,
+            "real": real,
+            "limit": limit,
+        },
     )
     return [Claimed._make(row) for row in rows.fetchall()]
 
@@ -158,7 +198,8 @@ def _put_aside(
 
 def _hold(
     session: Session,
-    going: Sequence[tuple[Claimed, Worded]],
+    going: Sequence[Ready],
+    recent: Recent,
     *,
     speed: float,
     now: datetime,
@@ -168,9 +209,11 @@ def _hold(
     waiting = too_soon(
         session,
         [
-            Going(row.message_id, row.channel, row.channel + said.address, row.priority)
-            for row, said in going
+            Going(row.message_id, row.channel, to, row.priority)
+            for row, _, to in going
+            if to is not None
         ],
+        recent,
         now=now,
     )
     if waiting:
@@ -186,9 +229,7 @@ def _hold(
     return waiting.keys()
 
 
-def _lease(
-    session: Session, going: Sequence[tuple[Claimed, Worded]], *, real: datetime
-) -> list[Leased]:
+def _lease(session: Session, going: Sequence[Ready], *, real: datetime) -> list[Leased]:
     leased = [
         Leased(
             row.message_id,
@@ -201,18 +242,19 @@ def _lease(
             row.attempt + 1,
             str(said.why.get("language") or row.language),
             said.to_caregiver,
+            to,
         )
-        for row, said in going
+        for row, said, to in going
     ]
     if leased:
         session.connection().exec_driver_sql(
             LEASE_THEM,
             {
                 "ids": array(row.message_id for row in leased),
-                "kinds": array(said.kind for _, said in going),
+                "kinds": array(said.kind for _, said, _ in going),
                 "addresses": array(row.address for row in leased),
                 "bodies": array(row.body for row in leased),
-                "whys": orjson.dumps([said.why for _, said in going]).decode(),
+                "whys": orjson.dumps([said.why for _, said, _ in going]).decode(),
                 "until": real + LEASE,
             },
         )
@@ -222,14 +264,17 @@ def _lease(
 # `lease_until` of a pending message is when a provider that was busy may be asked anew,
 # or its recipient be written to again. The queue of a priority is read only when those
 # before it are empty: the outer loop is over nine rows, and a limit asks for no more
-# than it needs, so no other rows are locked.
+# than it needs, so no other rows are locked. What was claimed stays in the index until
+# nobody can see it any more: stepping over that was half of a claim's time in a wave.
 DUE = """
-SELECT due.* FROM generate_series(1, 9) AS urgency(priority), LATERAL (
+SELECT due.* FROM unnest(%(dues)s::timestamptz[], %(ids)s::uuid[]) WITH ORDINALITY
+    AS urgency(due_at, message_id, priority), LATERAL (
     SELECT message_id, patient_id, clinic_id, kind, channel, address, language, params,
            due_at, valid_until, attempt, reference, priority
     FROM outbox_message AS m
     WHERE m.state = 'pending' AND m.channel = %(channel)s
       AND m.priority = urgency.priority AND m.due_at <= %(now)s
+      AND (m.due_at, m.message_id) > (urgency.due_at, urgency.message_id)
       AND (m.lease_until IS NULL OR m.lease_until <= %(real)s)
     ORDER BY m.due_at, m.message_id
     LIMIT %(limit)s

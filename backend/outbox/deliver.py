@@ -13,8 +13,9 @@ from uuid import UUID
 from sqlmodel import Session
 
 from backend.live import Marks, mark
-from backend.outbox.claim import Batch, Queue, claim
+from backend.outbox.claim import Batch, Queue, Round, claim
 from backend.outbox.message import GRACE, PACE, Leased, Outcome, Word
+from backend.outbox.recent import Recent
 from backend.outbox.settle import giving_way, renew, settle, write
 from notifications.message import Channel, Message, Receipt, SendFailed
 
@@ -37,6 +38,7 @@ class Sender:
     began: datetime
     real: Callable[[], datetime]
     word: Word
+    recent: Recent
     stopping: Callable[[], bool]
 
     def domain(self, real: datetime) -> datetime:
@@ -53,19 +55,21 @@ def deliver(
     word: Word,
     batch: int = FEWEST,
     speed: float = 1.0,
+    recent: Recent | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> int:
     """Send what is due by these channels; return how many rows were claimed.
 
     One channel after the other, each for about a second. What goes by a channel that
-    is None fails. `speed` is that of domain time.
+    is None fails. `speed` is that of domain time. Who calls again and again hands in
+    the same `recent`, and what went out in the last hour is read but once.
     """
-    began = real()
+    began, recent = real(), recent or Recent()
     found = 0
     for name, channel in channels.items():
         rate = None if channel is None else channel.per_second
         queue = Queue(name, rate, speed)
-        sender = Sender(queue, channel, now, began, real, word, stopping)
+        sender = Sender(queue, channel, now, began, real, word, recent, stopping)
         found += _deliver(sender, batch)
     return found
 
@@ -81,12 +85,14 @@ def _deliver(sender: Sender, batch: int) -> int:
     began, found, size = sender.real(), 0, batch
     outcomes: list[Outcome] = []
     whose: Marks = {}
+    seen = Round(sender.recent)
     while not sender.stopping() and abs(sender.real() - began) <= PACE:
         turn_began = time.monotonic()
-        claimed = _turn(sender, outcomes, size)
+        claimed = _turn(sender, outcomes, size, seen)
         mark(whose)  # their outcomes are written now
         found += claimed.found
         outcomes, whose = _send_all(sender, claimed.leased), claimed.whose
+        seen.reached = claimed.reached
         if claimed.found < size:
             break
         size = _a_second_worth(claimed.found, time.monotonic() - turn_began)
@@ -95,7 +101,7 @@ def _deliver(sender: Sender, batch: int) -> int:
     return found
 
 
-def _turn(sender: Sender, outcomes: Sequence[Outcome], size: int) -> Batch:
+def _turn(sender: Sender, outcomes: Sequence[Outcome], size: int, seen: Round) -> Batch:
     """Write the outcomes of the last batch and claim the next: one commit for both."""
 
     def both(session: Session) -> Batch:
@@ -105,6 +111,7 @@ def _turn(sender: Sender, outcomes: Sequence[Outcome], size: int) -> Batch:
         return claim(
             session,
             sender.queue,
+            seen,
             now=sender.domain(real),
             real=real,
             word=sender.word,
@@ -225,6 +232,7 @@ def _acceptance(
         started_at,
         ended_at,
         None,
+        row.recipient,
     )
 
 

@@ -68,7 +68,10 @@ Word = Callable[[Session, Sequence[Claimed], datetime], Mapping[UUID, Verdict]]
 
 
 class Leased(NamedTuple):
-    """A message this worker may send until its lease ends; `attempt` is the fence."""
+    """A message this worker may send until its lease ends; `attempt` is the fence.
+
+    `recipient` stands for where it goes; None: as often as anybody likes (`pace`).
+    """
 
     message_id: UUID
     patient_id: UUID
@@ -80,6 +83,7 @@ class Leased(NamedTuple):
     attempt: int
     language: str
     to_caregiver: bool
+    recipient: int | None
 
 
 class Outcome(NamedTuple):
@@ -87,6 +91,7 @@ class Outcome(NamedTuple):
 
     `outcome` is what the ledger keeps: `sent`, `failed`, `retry`, `unknown` or
     `released` (given back unsent). `wait_until` (real time) is when it may go on.
+    `recipient` has got one more, None when nobody has or nobody counts.
     """
 
     message_id: UUID
@@ -98,3 +103,4 @@ class Outcome(NamedTuple):
     started_at: datetime
     ended_at: datetime
     wait_until: datetime | None
+    recipient: int | None = None

@@ -4,13 +4,11 @@ A sender's bucket is one row that says until when its rate is spent (the generic
 rate algorithm, ITU-T I.371). All workers draw on it in the transaction that claims, so
 that what they send together stays within the rate.
 
-A recipient's is what went there in the last hour. It is kept in an unlogged table and
-without the address: a server that crashes forgets it, two workers may both find room,
-and the worst that follows is a text too soon.
+A recipient's is what went there in the last hour (`recent`), kept without the address.
+Two workers may both find room, and the worst that follows is a text too soon.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import floor
 from typing import NamedTuple
@@ -18,8 +16,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from backend.database import run
-from backend.outbox.arrays import array
+from backend.outbox.recent import Recent, recipient
 
 BURST = timedelta(seconds=2)  # what a bucket holds, at least one message
 URGENT = 1  # messages of this priority are counted but never held for a recipient
@@ -45,16 +42,20 @@ PER_RECIPIENT: Mapping[str, Sequence[Limit]] = {
     "sms": _limits(1, 5, 11),
     "voice": _limits(1, 3, 7),
 }
-REMEMBERED = timedelta(hours=1)
 
 
 class Going(NamedTuple):
-    """A message that is about to go; `recipient` is its channel and address in one."""
+    """A message that is about to go by a channel whose recipients have limits."""
 
     message_id: UUID
     channel: str
-    recipient: str
+    recipient: int
     priority: int
+
+
+def limited(channel: str, address: str) -> int | None:
+    """Return what stands for a recipient, None when a channel may write at will."""
+    return recipient(channel, address) if channel in PER_RECIPIENT else None
 
 
 def room(
@@ -85,41 +86,25 @@ def spend(
 
 
 def too_soon(
-    session: Session, going: Sequence[Going], *, now: datetime
+    session: Session, going: Sequence[Going], recent: Recent, *, now: datetime
 ) -> dict[UUID, datetime]:
     """Return until when (domain time) which of these must wait for their recipient."""
-    bound = [it for it in going if it.channel in PER_RECIPIENT]
-    if not bound:
+    if not going:
         return {}
-    recipients = {it.recipient for it in bound}
-    sent = _recent(session, recipients, since=now - REMEMBERED)
-    if not sent and len(recipients) == len(bound):
+    recipients = {it.recipient for it in going}
+    recent.read(session, now=now)
+    sent = dict(recent.sent_to(recipients))
+    if not sent and len(recipients) == len(going):
         return {}  # nobody got anything lately, and nobody gets two
     waiting: dict[UUID, datetime] = {}
-    for it in bound:
-        at = allowed(sent[it.recipient], PER_RECIPIENT[it.channel], now)
+    for it in going:
+        before = sent.setdefault(it.recipient, [])
+        at = allowed(before, PER_RECIPIENT[it.channel], now)
         if at > now and it.priority > URGENT:
             waiting[it.message_id] = at
         else:
-            sent[it.recipient].append(now)
+            before.append(now)
     return waiting
-
-
-def forget(session: Session, *, now: datetime) -> int:
-    """Delete what no limit looks at any more; return how many rows that were."""
-    before = {"before": now - REMEMBERED}
-    return session.connection().exec_driver_sql(FORGET, before).rowcount
-
-
-def _recent(
-    session: Session, recipients: Collection[str], *, since: datetime
-) -> defaultdict[str, list[datetime]]:
-    """Return when each recipient was sent to, ascending."""
-    found = run(session, RECENT, {"recipients": array(recipients), "since": since})
-    sent: defaultdict[str, list[datetime]] = defaultdict(list)
-    for recipient, at in found:
-        sent[recipient].append(at)
-    return sent
 
 
 def allowed(
@@ -147,14 +132,3 @@ SPEND = """
 UPDATE sender_pace SET spent_until = greatest(spent_until, %(real)s) + %(took)s
 WHERE sender = %(sender)s
 """
-
-# What stands for a recipient, 64 bits of a hash; also in `settle`.
-RECENT = """
-SELECT whom.recipient, r.at
-FROM unnest(%(recipients)s::text[]) AS whom(recipient)
-JOIN recent_send AS r ON r.recipient = hashtextextended(whom.recipient, 0)
-WHERE r.at > %(since)s
-ORDER BY r.at
-"""
-
-FORGET = "DELETE FROM recent_send WHERE at <= %(before)s"

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from backend.database import queue_transaction
 from backend.outbox.arrays import array
 from backend.outbox.message import LEASE, Leased, Outcome
-from backend.outbox.pace import PER_RECIPIENT
+from backend.outbox.recent import packed
 
 T = TypeVar("T")
 TRIES = 20
@@ -64,17 +64,17 @@ def renew(rows: Sequence[Leased], *, real: datetime) -> Collection[UUID]:
 def write(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
     """Write outcomes, and a row for each attempt that was no plain yes; one statement.
 
-    What was accepted counts towards what its recipient can bear.
+    What was accepted counts towards what its recipient can bear, whatever its fence.
 
     An outcome counts while its attempt is the message's last and nobody has decided
     otherwise. An acceptance also counts when a resend is already planned: it is not
     needed then.
     """
-    ids, attempts, states, names, codes, providers, starts, ends, waits = zip(
+    ids, attempts, states, names, codes, providers, starts, ends, waits, to = zip(
         *outcomes, strict=True
     )
     session.connection().exec_driver_sql(
-        SETTLE,
+        SETTLE_SENT if set(names) == {"sent"} else SETTLE,
         {
             "ids": array(ids),
             "attempts": array(attempts),
@@ -86,14 +86,14 @@ def write(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> No
             "ends": array(ends),
             "waits": array(waits),
             "now": now,
-            "bound": list(PER_RECIPIENT),
+            "recipients": packed(it for it in to if it is not None),
         },
     )
 
 
 PATIENCE = "SET LOCAL lock_timeout = '200ms'"
 
-SETTLE = """
+_WITH = """
 WITH outcome AS (
     SELECT * FROM unnest(
         %(ids)s::uuid[], %(attempts)s::smallint[], %(states)s::text[],
@@ -101,7 +101,14 @@ WITH outcome AS (
         %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(waits)s::timestamptz[])
     AS o(message_id, attempt, state, outcome, code, provider_id, started_at, ended_at,
          wait_until)
-), settled AS (
+), remembered AS (
+    INSERT INTO recent_send (at, recipients)
+    SELECT %(now)s, sent.recipients FROM (VALUES (%(recipients)s::bytea))
+        AS sent(recipients)
+    WHERE sent.recipients <> ''
+)
+"""
+_UPDATE = """
     UPDATE outbox_message AS m
     SET state = CASE WHEN o.state = 'pending' AND m.why ? 'cancelled'
                      THEN 'cancelled' ELSE o.state END,
@@ -116,12 +123,9 @@ WITH outcome AS (
     WHERE m.message_id = o.message_id AND m.attempt = o.attempt
       AND (m.state IN ('leased', 'unknown')
            OR m.state = 'pending' AND o.state = 'sent')
-    RETURNING m.patient_id, m.channel, m.address, o.*
-), remembered AS (
-    INSERT INTO recent_send (recipient, at)
-    SELECT hashtextextended(channel || address, 0), %(now)s FROM settled
-    WHERE outcome = 'sent' AND channel = ANY(%(bound)s)
-)
+"""
+SETTLE_SENT = _WITH + _UPDATE
+SETTLE = f"""{_WITH}, settled AS ({_UPDATE} RETURNING m.patient_id, o.*)
 INSERT INTO message_attempt AS known (message_id, attempt, patient_id, started_at,
                                       ended_at, outcome, code, provider_id)
 SELECT message_id, attempt, patient_id, started_at, ended_at, outcome, code, provider_id
@@ -130,7 +134,7 @@ ON CONFLICT (message_id, attempt) DO UPDATE
 SET started_at = excluded.started_at, ended_at = excluded.ended_at,
     outcome = excluded.outcome, code = excluded.code,
     provider_id = excluded.provider_id
-"""
+"""  # noqa: S608
 
 RENEW = """
 UPDATE outbox_message AS m SET lease_until = %(until)s

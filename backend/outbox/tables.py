@@ -3,11 +3,11 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Identity, Index, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlmodel import Field
 
-from backend.database.columns import Row, big, document, instant, small, text
+from backend.database.columns import Row, big, document, instant, octets, small, text
 
 
 class OutboxMessage(Row, table=True):
@@ -117,19 +117,16 @@ class SenderPace(Row, table=True):
 
 
 class RecentSend(Row, table=True):
-    """A text or call of the last hour; domain time. `recipient` is a hash of where.
+    """What one batch sent by text or call in the last hour; `at` is domain time.
 
-    No key: two that went there at one instant are two.
+    `recipients`: what stands for where each went (`recent.recipient`), eight octets.
     """
 
-    recipient: int = big()
-    at: datetime = instant()
-
-    __table_args__ = (
-        Index("ix_recent_send", "recipient", "at"),
-        {"prefixes": ["UNLOGGED"]},
+    batch_id: int | None = big(
+        default=None, primary_key=True, sa_column_args=[Identity(always=True)]
     )
-    __mapper_args__ = {"primary_key": ["recipient", "at"]}  # noqa: RUF012
+    at: datetime = instant()
+    recipients: bytes = octets()
 
 
 class JobBeat(Row, table=True):

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlmodel import select
+from sqlmodel import delete, select
 
 from backend.database import transaction
 from backend.outbox.claim import due_channels, next_due
 from backend.outbox.deliver import deliver
 from backend.outbox.enqueue import Draft, enqueue
-from backend.outbox.pace import PER_RECIPIENT, REMEMBERED, allowed, forget
+from backend.outbox.pace import PER_RECIPIENT, allowed
+from backend.outbox.recent import REMEMBERED, forget
 from backend.outbox.tables import OutboxMessage, RecentSend
 from notifications.message import Message, SendFailed
 from tests.backend.outbox.phone import REAL, Clock, Phone, a_draft, plain
@@ -29,13 +30,13 @@ class Worker:
     def __init__(self, phone: Phone) -> None:
         self.phone, self.clock, self.now = phone, Clock(), NOW
 
-    def turn(self, *, speed: float = 1.0) -> int:
+    def turn(self, *, batch: int = 500, speed: float = 1.0) -> int:
         return deliver(
             {"sms": self.phone},
             now=self.now,
             real=self.clock,
             word=plain,
-            batch=500,
+            batch=batch,
             speed=speed,
         )
 
@@ -74,6 +75,53 @@ def test_the_most_urgent_go_first_and_among_them_the_earliest(worker: Worker) ->
     worker.turn()
 
     assert worker.got() == ["+1", "+2", "+3"]
+
+
+@db
+def test_a_round_does_not_look_back_and_the_next_one_does(worker: Worker) -> None:
+    queued(a_draft(address="+1"), a_draft(address="+3", due_at=NOW + SECOND))
+    between = [
+        a_draft(address="+2", priority=CRITICAL),
+        a_draft(address="+4", due_at=NOW - MINUTE),
+    ]
+
+    def more_come(_message: Message) -> None:
+        queued(*between)
+        between.clear()
+
+    worker.phone.before_send = more_come
+    worker.pass_by(SECOND)
+
+    assert worker.turn(batch=1) == 3
+    assert worker.got() == ["+1", "+2", "+3"]
+    assert worker.turn(batch=1) == 1
+    assert worker.got() == ["+1", "+2", "+3", "+4"]
+
+
+@db
+@given(
+    due=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2)), max_size=12),
+    batch=st.integers(1, 4),
+)
+def test_however_many_a_claim_takes_each_goes_once_and_in_order(
+    due: list[tuple[int, int]], batch: int
+) -> None:
+    worker = Worker(Phone())
+    with transaction() as session:
+        session.exec(delete(OutboxMessage))
+        session.exec(delete(RecentSend))
+    queued(
+        *(
+            a_draft(address=f"+{at}", priority=priority, due_at=NOW - minutes * MINUTE)
+            for at, (priority, minutes) in enumerate(due)
+        )
+    )
+
+    assert worker.turn(batch=batch) == len(due)
+
+    order = [(due[int(it[1:])][0], -due[int(it[1:])][1]) for it in worker.got()]
+    assert order == sorted(order)
+    assert Counter(worker.got()) == Counter(f"+{at}" for at in range(len(due)))
 
 
 @db
