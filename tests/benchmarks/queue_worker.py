@@ -18,6 +18,7 @@ import psycopg
 from backend.clock import real_now
 from backend.database import queue_engine
 from backend.outbox.deliver import deliver
+from backend.outbox.recent import Recent
 from backend.reminders.word import word
 from notifications.message import ChannelSettings, Message, Receipt
 
@@ -89,7 +90,7 @@ def main(mode: str, at: str, batch: str) -> None:
     lags: list[float] = []
     step: Callable[[], int]
     if mode == "full":
-        step = partial(_deliver, Yes(), offset, int(batch))
+        step = partial(_deliver, Yes(), Recent(), offset, int(batch))
     else:
         step = bare = Bare(
             int(batch),
@@ -115,13 +116,14 @@ def main(mode: str, at: str, batch: str) -> None:
     sys.stdin.readline()  # its connections count until the clocks were read
 
 
-def _deliver(channel: Yes, offset: timedelta, batch: int) -> int:
+def _deliver(channel: Yes, recent: Recent, offset: timedelta, batch: int) -> int:
     return deliver(
         {"sms": channel},
         now=real_now() + offset,
         real=real_now,
         word=word,
         batch=batch,
+        recent=recent,
     )
 
 

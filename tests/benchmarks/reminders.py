@@ -1,4 +1,4 @@
-"""Eight in the morning: 100,000 reminders due within one second, two workers.
+"""Eight in the morning: 100,000 reminders due in one second, two workers.
 
 The full path (claim, words from the real rows of dose, box, consent, contact and
 language, a provider that says yes at once, fenced outcome, ledger) against bare loops
@@ -8,6 +8,11 @@ of our size and in those of 100 that are usual; the loop that only flips a flag 
 shown beside it. Bare and full take turns, and a bound is held against the median of
 the turns: one turn differs from the next by a tenth. Lag is the call of the provider
 minus the instant it was due.
+
+They are due at one instant, as the doses of eight o'clock are, and as the figures that
+the bound is from were taken (34,791 rows a second, p99 lag 2.85 s: that is 99,000 rows
+after one instant). Spread over the second as well: what it takes to drain is the same,
+and of both lags a second is missing, so the same work gives a higher ratio.
 """
 
 import json
@@ -20,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 import psycopg
@@ -40,16 +46,40 @@ WORKERS = 2
 START_UP = timedelta(seconds=10)
 BOUND = 2.0
 TURNS = 3
-MODES = (
-    ("flip a flag", 100),
-    ("claim, update", 100),
-    ("flip a flag", BATCH),
-    ("claim, update", BATCH),
-    ("full", BATCH),
-)
+AT_ONCE, SPREAD = timedelta(0), timedelta(seconds=1)
+CLAIM_UPDATE, FLIP, FULL = "claim, update", "flip a flag", "full"
 TOMORROW = EIGHT + timedelta(hours=12)
 
 Row = tuple[str, str, str, bool]
+
+
+class Way(NamedTuple):
+    """How the wave is drained, in batches of how many, and within what it falls due."""
+
+    mode: str
+    batch: int = BATCH
+    within: timedelta = AT_ONCE
+
+    def __str__(self) -> str:
+        due = "at one instant" if self.within == AT_ONCE else "over a second"
+        how = "full path" if self.mode == FULL else f"bare: {self.mode}"
+        return f"{DUE:,} reminders due {due}, {how}, batches of {self.batch}"
+
+
+WAYS = (
+    Way(FLIP, 100),
+    Way(CLAIM_UPDATE, 100),
+    Way(CLAIM_UPDATE),
+    Way(FULL),
+    Way(CLAIM_UPDATE, within=SPREAD),
+    Way(FULL, within=SPREAD),
+)
+# What the full path is held against.
+BOUNDS = (
+    (Way(FULL), Way(CLAIM_UPDATE)),
+    (Way(FULL), Way(CLAIM_UPDATE, 100)),
+    (Way(FULL, within=SPREAD), Way(CLAIM_UPDATE, within=SPREAD)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +103,29 @@ class Took:
 
 def run() -> list[Row]:
     """Return rows of (name, figure, bound, whether it was met)."""
-    turns: dict[tuple[str, int], list[Took]] = defaultdict(list)
+    turns: dict[Way, list[Took]] = defaultdict(list)
     with machine() as at:
         _people(at)
         for _ in range(TURNS):
-            for mode, batch in MODES:
-                turns[mode, batch].append(_measured(at, mode, batch))
-    took = {key: Took.middle(them) for key, them in turns.items()}
-    full = took.pop(("full", BATCH))
-    rows = [
-        (f"{DUE:,} reminders, bare: {mode}, batches of {batch}", str(it), "", True)
-        for (mode, batch), it in took.items()
-    ]
-    rows.append((f"{DUE:,} reminders, full path", str(full), "", True))
-    for batch in BATCH, 100:
-        bare = took["claim, update", batch]
-        lag, cpu = full.lag_p99 / bare.lag_p99, full.cpu / bare.cpu
-        of = f"against bare claim, update in batches of {batch}"
+            for way in WAYS:
+                turns[way].append(_measured(at, way))
+    took = {way: Took.middle(them) for way, them in turns.items()}
+    rows = [(str(way), str(it), "", True) for way, it in took.items()]
+    for full, bare in BOUNDS:
+        lag = took[full].lag_p99 / took[bare].lag_p99
+        cpu = took[full].cpu / took[bare].cpu
         rows += [
-            (f"reminders: lag p99 {of}", f"{lag:.2f}", f"<= {BOUND}", lag <= BOUND),
-            (f"reminders: CPU {of}", f"{cpu:.2f}", f"<= {BOUND}", cpu <= BOUND),
+            (f"lag p99 to that of {bare}", f"{lag:.2f}", f"<= {BOUND}", lag <= BOUND),
+            (f"CPU to that of {bare}", f"{cpu:.2f}", f"<= {BOUND}", cpu <= BOUND),
         ]
     return rows
 
 
-def _measured(at: Machine, mode: str, batch: int = BATCH) -> Took:
+def _measured(at: Machine, way: Way) -> Took:
     """Return what draining took, from the instant the first reminder was due."""
-    _queue(at)
+    _queue(at, way.within)
     begins = real_now() + START_UP
-    workers = [_worker(mode, begins, batch) for _ in range(WORKERS)]
+    workers = [_worker(way.mode, begins, way.batch) for _ in range(WORKERS)]
     assert [_line(worker) for worker in workers] == ["ready\n"] * WORKERS
     assert real_now() < begins, "the workers were not ready in time"
     time.sleep((begins - real_now()).total_seconds())
@@ -114,7 +138,7 @@ def _measured(at: Machine, mode: str, batch: int = BATCH) -> Took:
     _check()
     lags = (
         _ledger(EIGHT - begins)
-        if mode == "full"
+        if way.mode == FULL
         else [lag for it in said for lag in it["lags"]]
     )
     assert len(lags) == DUE, len(lags)
@@ -148,13 +172,13 @@ def _people(at: Machine) -> None:
         keep_reach(session, session.exec(select(Patient.patient_id)).all())
 
 
-def _queue(at: Machine) -> None:
+def _queue(at: Machine, within: timedelta) -> None:
     """Queue what falls due at eight, on tables at rest."""
     with _admin(at) as connection:
         connection.execute("DELETE FROM outbox_message WHERE due_at < %s", [TOMORROW])
         # Each turn is a morning of its own: nobody got a message just before.
         connection.execute("TRUNCATE recent_send")
-        connection.execute(DUE_MESSAGES, {"eight": EIGHT})
+        connection.execute(DUE_MESSAGES, {"eight": EIGHT, "within": within})
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
 
@@ -242,7 +266,7 @@ _VALUES = """SELECT gen_random_uuid(), patient_id,
 DUE_MESSAGES = f"""{_COLUMNS}{_VALUES}
 FROM (SELECT *, to_char(%(eight)s::timestamptz - interval '30 min',
                         'YYYYMMDD"T"HH24MI') AS occurrence,
-             %(eight)s::timestamptz + random() * interval '1 s' AS due_at
+             %(eight)s::timestamptz + random() * %(within)s::interval AS due_at
       FROM bench) AS due"""
 FUTURE_MESSAGES = f"""{_COLUMNS}{_VALUES}
 FROM (SELECT *, to_char(at - interval '30 min', 'YYYYMMDD"T"HH24MI') AS occurrence,
