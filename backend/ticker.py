@@ -8,6 +8,7 @@ import ctypes
 import gc
 import logging
 import signal
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -170,7 +171,8 @@ def work() -> None:
     for ending in signal.SIGTERM, signal.SIGINT:
         signal.signal(ending, lambda _number, _frame: stop.set())
     delivery, *others = jobs(stop.is_set)
-    lanes = Lanes(partial(_send_by, stop.is_set))
+    recents: defaultdict[str, Recent] = defaultdict(Recent)
+    lanes = Lanes(partial(_send_by, recents, stop.is_set))
     delivery = replace(delivery, run=partial(_start, lanes))
     scheduler = _scheduler(threads=len(others))
     _schedule(scheduler, others, stop.is_set)
@@ -315,8 +317,11 @@ def _start(lanes: Lanes, now: datetime) -> int:
     return 0
 
 
-def _send_by(stopping: Callable[[], bool], name: str) -> None:
-    send = partial(_send, name, Recent(), stopping)
+def _send_by(
+    recents: Mapping[str, Recent], stopping: Callable[[], bool], name: str
+) -> None:
+    """Send what is due by a channel, which one thread does at a time."""
+    send = partial(_send, name, recents[name], stopping)
     job = Job(f"deliver {name}", settings().deliver_every, send, steady=False)
     run(job, stopping)
 

@@ -67,7 +67,7 @@ class Round:
 
     They do not look back before what they have `reached`: what was claimed stays in the
     index for a while, and a wave would step over all of itself again and again. What
-    comes to lie there meanwhile is found by the next round.
+    comes to lie there meanwhile is found by the next round, a batch later at most.
     """
 
     recent: Recent
@@ -111,6 +111,7 @@ def claim(
     leased = _lease(session, going, real=real)
     if queue.per_second is not None and leased:
         spend(session, queue.channel, queue.per_second, len(leased), real=real)
+    # They come in the order of their queues.
     further = {row.priority: (row.due_at, row.message_id) for row in found}
     return Batch(len(found), leased, _whose(found), {**seen.reached, **further})
 

@@ -62,7 +62,8 @@ def deliver(
 
     One channel after the other, each for about a second. What goes by a channel that
     is None fails. `speed` is that of domain time. Who calls again and again hands in
-    the same `recent`, and what went out in the last hour is read but once.
+    the same `recent`, and what went out in the last hour is read but once. One thread
+    at a time may use it.
     """
     began, recent = real(), recent or Recent()
     found = 0
@@ -96,7 +97,7 @@ def _deliver(sender: Sender, batch: int) -> int:
         if claimed.found < size:
             break
         size = _a_second_worth(claimed.found, time.monotonic() - turn_began)
-    settle(outcomes, now=sender.now)
+    _settle(sender, outcomes)
     mark(whose)
     return found
 
@@ -106,7 +107,7 @@ def _turn(sender: Sender, outcomes: Sequence[Outcome], size: int, seen: Round) -
 
     def both(session: Session) -> Batch:
         if outcomes:
-            write(session, outcomes, now=sender.now)
+            write(session, outcomes, owner=sender.recent.owner, now=sender.now)
         real = sender.real()
         return claim(
             session,
@@ -132,9 +133,11 @@ def _send_all(sender: Sender, rows: Sequence[Leased]) -> list[Outcome]:
     rest = rows
     while rest:
         outcomes = _send_for_a_while(sender, rest)
+        got = [it.recipient for it in outcomes if it.recipient is not None]
+        sender.recent.add(sender.now, got)
         rest = rest[len(outcomes) :]
         if rest:
-            settle(outcomes, now=sender.now)
+            _settle(sender, outcomes)
             outcomes = []
             rest = _still_wanted(sender, rest, claimed_at)
     return outcomes
@@ -176,6 +179,10 @@ def _send_from(
     return outcomes
 
 
+def _settle(sender: Sender, outcomes: Sequence[Outcome]) -> None:
+    settle(outcomes, owner=sender.recent.owner, now=sender.now)
+
+
 def _still_wanted(
     sender: Sender, rows: Sequence[Leased], claimed_at: datetime
 ) -> list[Leased]:
@@ -188,7 +195,7 @@ def _still_wanted(
     stale = abs(at - claimed_at) > FRESH
     still = frozenset[UUID]() if stale or sender.stopping() else renew(rows, real=at)
     gone = [row for row in rows if row.message_id not in still]
-    settle([_unsent(row, "pending", "released", at) for row in gone], now=sender.now)
+    _settle(sender, [_unsent(row, "pending", "released", at) for row in gone])
     return [row for row in rows if row.message_id in still]
 
 

@@ -93,7 +93,7 @@ def too_soon(
         return {}
     recipients = {it.recipient for it in going}
     recent.read(session, now=now)
-    sent = dict(recent.sent_to(recipients))
+    sent = recent.sent_to(recipients)
     if not sent and len(recipients) == len(going):
         return {}  # nobody got anything lately, and nobody gets two
     waiting: dict[UUID, datetime] = {}

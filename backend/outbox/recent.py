@@ -1,22 +1,25 @@
-"""What went to whom in the last hour: one row a batch, each read once.
+"""What went to whom in the last hour: one row a batch, which each worker reads once.
 
-A row a message and a look at each cost a tenth of all that sending a message takes.
-A batch is a row of what stands for its recipients; whoever claims reads the rows it has
-not read yet, and looks in its own memory.
+A row a message, and a look at each, cost a tenth of all that sending a message takes.
 """
 
+import time
 from array import array as numbers
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from uuid import uuid4
 
 from sqlmodel import Session
 
 from backend.outbox.arrays import array
 
 REMEMBERED = timedelta(hours=1)
+TIDIED = timedelta(minutes=10)  # of domain time, how often memory is
 SIGNED_64 = "q"  # of `array`: eight octets each
+# Real seconds within which a transaction that has added a row has committed. Of one
+# that took longer the other workers may not learn: the worst is a text too soon.
+COMMITTED = 10.0
 
 
 def recipient(channel: str, address: str) -> int:
@@ -31,39 +34,73 @@ def packed(recipients: Iterable[int]) -> bytes:
 
 
 class Recent:
-    """The sends of the last hour, as far as they were committed when last read."""
+    """The sends of the last hour: those of its owner, and of others as committed.
 
-    def __init__(self) -> None:
-        self._batches: dict[int, tuple[datetime, numbers[int]]] = {}
-        self._everybody: set[int] = set()
-        self._began: datetime | None = None
+    Its owner tells it what it sends and writes rows under `owner`; such rows are not
+    read, so a transaction that is undone leaves nothing here that was not sent.
+    """
+
+    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
+        self.owner = uuid4()
+        self._seconds = seconds
+        self._sent: dict[int, tuple[datetime, ...]] = {}
+        self._tidied: datetime | None = None
+        # Rows up to `_after` were read; above it those in `_read`, for a row may be
+        # committed after one that was numbered later.
+        self._read: set[int] = set()
+        self._after = self._newest = 0
+        self._moved = seconds()
+
+    def add(self, at: datetime, recipients: Sequence[int]) -> None:
+        """Remember that each of these got one, or as many as it is named times."""
+        added = dict.fromkeys(recipients, (at,))
+        if len(added) == len(recipients) and self._sent.keys().isdisjoint(added):
+            self._sent.update(added)
+            return
+        for each in recipients:
+            self._sent[each] = (*self._sent.get(each, ()), at)
 
     def read(self, session: Session, *, now: datetime) -> None:
-        """Read what this worker and others have added, and once an hour all of it.
-
-        Also what this transaction has added: after this it must not wait for anything
-        that would have it tried anew.
-        """
-        if self._began is None or now - self._began > REMEMBERED:
-            self._batches, self._everybody, self._began = {}, set(), now
+        """Read what others have committed since the last time."""
+        since = now - REMEMBERED
         rows = session.connection().exec_driver_sql(
-            ADDED, {"since": now - REMEMBERED, "known": array(self._batches)}
+            ADDED,
+            {
+                "after": self._after,
+                "read": array(self._read),
+                "since": since,
+                "owner": self.owner,
+            },
         )
         for batch_id, at, recipients in rows:
-            batch = numbers(SIGNED_64, recipients)
-            self._batches[batch_id] = at, batch
-            self._everybody.update(batch)
+            self._read.add(batch_id)
+            self.add(at, numbers(SIGNED_64, recipients))
+        self._move_on(session)
+        self._tidy(since, now)
 
-    def sent_to(self, recipients: Collection[int]) -> Mapping[int, list[datetime]]:
+    def sent_to(self, recipients: Collection[int]) -> dict[int, list[datetime]]:
         """Return when each of these was sent to, ascending; others are left out."""
-        met = self._everybody.intersection(recipients)
-        sent: defaultdict[int, list[datetime]] = defaultdict(list)
-        if met:
-            for at, batch in sorted(self._batches.values(), key=lambda it: it[0]):
-                for each in batch:
-                    if each in met:
-                        sent[each].append(at)
-        return sent
+        met = self._sent.keys() & recipients
+        return {each: sorted(self._sent[each]) for each in met}
+
+    def _move_on(self, session: Session) -> None:
+        """Leave behind what had a number the last time: it was committed since."""
+        if self._seconds() - self._moved < COMMITTED:
+            return
+        newest = session.connection().exec_driver_sql(NEWEST).scalar_one()
+        self._after, self._newest = self._newest, newest
+        self._read = {it for it in self._read if it > self._after}
+        self._moved = self._seconds()
+
+    def _tidy(self, since: datetime, now: datetime) -> None:
+        if self._tidied is not None and abs(now - self._tidied) < TIDIED:
+            return
+        kept = {
+            each: tuple(at for at in sent if at > since)
+            for each, sent in self._sent.items()
+        }
+        self._sent = {each: sent for each, sent in kept.items() if sent}
+        self._tidied = now
 
 
 def forget(session: Session, *, now: datetime) -> int:
@@ -74,7 +111,10 @@ def forget(session: Session, *, now: datetime) -> int:
 
 ADDED = """
 SELECT batch_id, at, recipients FROM recent_send
-WHERE at > %(since)s AND batch_id <> ALL(%(known)s::bigint[])
+WHERE batch_id > %(after)s AND batch_id <> ALL(%(read)s::bigint[])
+  AND at > %(since)s AND owner <> %(owner)s
 """
+
+NEWEST = "SELECT coalesce(max(batch_id), 0) FROM recent_send"
 
 FORGET = "DELETE FROM recent_send WHERE at <= %(before)s"

@@ -20,10 +20,10 @@ TRIES = 20
 BETWEEN_TRIES = 0.05  # seconds
 
 
-def settle(outcomes: Sequence[Outcome], *, now: datetime) -> None:
+def settle(outcomes: Sequence[Outcome], *, owner: UUID, now: datetime) -> None:
     """Write outcomes in a transaction of their own."""
     if outcomes:
-        giving_way(lambda session: write(session, outcomes, now=now))
+        giving_way(lambda session: write(session, outcomes, owner=owner, now=now))
 
 
 def giving_way(work: Callable[[Session], T]) -> T:
@@ -61,10 +61,13 @@ def renew(rows: Sequence[Leased], *, real: datetime) -> Collection[UUID]:
         return frozenset(still.scalars())
 
 
-def write(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
+def write(
+    session: Session, outcomes: Sequence[Outcome], *, owner: UUID, now: datetime
+) -> None:
     """Write outcomes, and a row for each attempt that was no plain yes; one statement.
 
-    What was accepted counts towards what its recipient can bear, whatever its fence.
+    What was accepted counts towards what its recipient can bear, whatever its fence;
+    other workers read it, and `owner` need not.
 
     An outcome counts while its attempt is the message's last and nobody has decided
     otherwise. An acceptance also counts when a resend is already planned: it is not
@@ -86,6 +89,7 @@ def write(session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> No
             "ends": array(ends),
             "waits": array(waits),
             "now": now,
+            "owner": owner,
             "recipients": packed(it for it in to if it is not None),
         },
     )
@@ -102,8 +106,8 @@ WITH outcome AS (
     AS o(message_id, attempt, state, outcome, code, provider_id, started_at, ended_at,
          wait_until)
 ), remembered AS (
-    INSERT INTO recent_send (at, recipients)
-    SELECT %(now)s, sent.recipients FROM (VALUES (%(recipients)s::bytea))
+    INSERT INTO recent_send (owner, at, recipients)
+    SELECT %(owner)s, %(now)s, sent.recipients FROM (VALUES (%(recipients)s::bytea))
         AS sent(recipients)
     WHERE sent.recipients <> ''
 )

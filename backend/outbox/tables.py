@@ -119,12 +119,14 @@ class SenderPace(Row, table=True):
 class RecentSend(Row, table=True):
     """What one batch sent by text or call in the last hour; `at` is domain time.
 
+    `owner` is the memory (`recent.Recent`) that knew before it was written.
     `recipients`: what stands for where each went (`recent.recipient`), eight octets.
     """
 
     batch_id: int | None = big(
         default=None, primary_key=True, sa_column_args=[Identity(always=True)]
     )
+    owner: UUID
     at: datetime = instant()
     recipients: bytes = octets()
 

@@ -1,7 +1,8 @@
 """What went out in the last hour is a row a batch, no longer a row a message.
 
-What went out within the hour before the upgrade is forgotten: the worst that follows
-is a text too soon.
+Workers of the version before must have been stopped: what they send they could not
+write down any more. What went out within the hour before is forgotten, and the worst
+that follows is a text too soon.
 """
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ def upgrade() -> None:
         sa.Column(
             "batch_id", sa.BigInteger(), sa.Identity(always=True), nullable=False
         ),
+        sa.Column("owner", sa.Uuid(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("recipients", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("batch_id", name=op.f("pk_recent_send")),
