@@ -1,7 +1,7 @@
 """Prescriptions are written in versions: a change is a new one, the old ones stay."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from backend.regimens.timing import AfterTaken, AsNeeded, Timing
 from backend.regimens.timing_json import to_json
 
 CRITICALITIES = ("standard", "high", "critical")
+A_YEAR_S = 366 * 86_400
 
 
 class NotAClinician(Forbidden):
@@ -51,21 +52,21 @@ class Prescription:
         if self.amount is not None and (self.amount <= 0 or not self.unit):
             raise Unprocessable("An amount is above 0 and has a unit.")
         seconds = (self.window_before_s, self.window_after_s, self.remind_after_s)
-        if any(each is not None and each < 0 for each in seconds):
-            raise Unprocessable("Windows and delays are 0 s or more.")
+        if any(each is not None and not 0 <= each <= A_YEAR_S for each in seconds):
+            raise Unprocessable("Windows and delays are between 0 s and a year.")
         if self.least_apart_s is not None:
-            self._check_apart(timedelta(seconds=self.least_apart_s))
+            self._check_apart(self.least_apart_s)
 
-    def _check_apart(self, least: timedelta) -> None:
+    def _check_apart(self, least_s: int) -> None:
         if isinstance(self.timing, AsNeeded | AfterTaken):
             raise Unprocessable(
                 "Doses without times of their own already say how far apart they are."
             )
-        usual = shortest_interval(self.timing)
-        if not timedelta() < least <= usual:
+        usual_s = shortest_interval(self.timing).total_seconds()
+        if not 0 < least_s <= usual_s:
             raise Unprocessable(
                 "The least time between doses is above 0 and at most the time between "
-                f"two of them, {usual.total_seconds() / 60:.0f} minutes."
+                f"two of them, {usual_s / 60:.0f} minutes."
             )
 
 

@@ -165,6 +165,21 @@ def test_checking_says_the_same_and_writes_nothing(
             "at most the time between two of them, 720 minutes",
         ),
         (
+            {"kind": "clock_times", "times": ["08:00", "20:00"]},
+            ("--drug", "x", "--least-apart", "9" * 20),
+            "at most the time between two of them, 720 minutes",
+        ),
+        (
+            {"kind": "daily_count", "n": 1},
+            ("--drug", "x", "--after", "9" * 20),
+            "between 0 s and a year",
+        ),
+        (
+            {"kind": "daily_count", "n": 1},
+            ("--drug", "x", "--before", "-1"),
+            "between 0 s and a year",
+        ),
+        (
             {"kind": "as_needed", "most_in_24_hours": 2, "least_interval_s": None},
             ("--drug", "x", "--least-apart", "60"),
             "say how far apart",
