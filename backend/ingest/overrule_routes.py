@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend.audit.record import record
 from backend.clock import domain_now
 from backend.database import transaction
-from backend.errors import NotFound
 from backend.ingest.overrule import overrule, withdraw
 from backend.ingest.overruled import overruled
 from backend.people.once import Call, once, this_call
@@ -22,6 +21,16 @@ router = APIRouter(prefix="/v1/patients/{patient_id}", tags=["doses"])
 Asking = Annotated[Reader, Depends(signed_in)]
 Calling = Annotated[Call, Depends(this_call)]
 Word = Literal["therapeutic", "prime", "refill", "curiosity", "pocket"]
+
+
+class Asked(BaseModel):
+    """What was said of all of a patient's dose events, or of one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dose_event_id: UUID | None = None
+    after: UUID | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST)] = 50
 
 
 class Withdrawal(BaseModel):
@@ -73,11 +82,7 @@ class Made(BaseModel):
 
 @router.get("/overrides")
 def of_patient(
-    patient_id: UUID,
-    reader: Asking,
-    dose_event_id: UUID | None = None,
-    after: UUID | None = None,
-    limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
+    patient_id: UUID, reader: Asking, asked: Annotated[Asked, Query()]
 ) -> Overrides:
     """Return what was said of a patient's dose events, or of one; audited."""
     only(reader, "clinician", "patient")
@@ -86,17 +91,16 @@ def of_patient(
             session,
             reader,
             patient_id,
-            dose_event_id=dose_event_id,
-            after=after,
-            most=limit + 1,
+            dose_event_id=asked.dose_event_id,
+            after=asked.after,
+            most=asked.limit + 1,
             now=domain_now(),
         )
-        if found is None:
-            raise NotFound("There is no such patient.")
         record(session, reader.actor(), "overrides_seen", patients=[patient_id])
-    page = [Override.model_validate(dict(row)) for row in found[:limit]]
+    page = [Override.model_validate(dict(row)) for row in found[: asked.limit]]
     return Overrides(
-        overrides=page, next=page[-1].override_id if len(found) > limit else None
+        overrides=page,
+        next=page[-1].override_id if len(found) > asked.limit else None,
     )
 
 

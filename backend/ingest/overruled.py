@@ -8,6 +8,8 @@ from sqlalchemy import RowMapping, Uuid, literal_column, select, text
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session
 
+from backend.doses.listed import BadCursor
+from backend.errors import NotFound
 from backend.people.readers import Reader, may_see
 
 
@@ -20,24 +22,41 @@ def overruled(
     after: UUID | None,
     most: int,
     now: datetime,
-) -> Sequence[RowMapping] | None:
+) -> Sequence[RowMapping]:
     """Return what was said of a patient's events, newest first, those behind `after`.
 
-    None where the reader may not see the patient, or there is none: one query says
-    both. The newest of an event is in force, unless it took back what was said.
+    The newest of an event is in force, unless it took back what was said. Raises
+    NotFound where the reader may not see the patient, or there is none; BadCursor where
+    `after` was never said of this patient. One query says all of it.
     """
     whose: Mapped[UUID] = literal_column("p.patient_id", Uuid())  # pyright: ignore[reportAssignmentType]
     statement = (
-        select(text("o.*"))
-        .select_from(text(f"patient p LEFT JOIN LATERAL ({SAID}) o ON true"))
+        select(text("a.known, o.*"))
+        .select_from(
+            text(
+                f"patient p CROSS JOIN LATERAL ({KNOWN}) a"
+                f" LEFT JOIN LATERAL ({SAID}) o ON true"
+            )
+        )
         .where(whose == patient_id, may_see(reader, whose, now=now))
         .order_by(text("o.recorded_at DESC, o.override_id DESC"))
     )
     given = {"patient": patient_id, "event": dose_event_id, "after": after}
     found = session.connection().execute(statement, {**given, "most": most})
     rows = found.mappings().all()
-    return [row for row in rows if row["override_id"] is not None] if rows else None
+    if not rows:
+        raise NotFound("There is no such patient.")
+    if not rows[0]["known"]:
+        raise BadCursor(
+            "`after` was never said of this patient: give the `next` of a page."
+        )
+    return [row for row in rows if row["override_id"] is not None]
 
+
+KNOWN = """
+SELECT CAST(:after AS uuid) IS NULL OR EXISTS (SELECT FROM event_override a
+    WHERE a.patient_id = :patient AND a.override_id = :after) AS known
+"""
 
 SAID = """
 SELECT v.override_id, v.dose_event_id, v.label, v.reason, v.actor_id AS clinician_id,

@@ -125,6 +125,26 @@ def test_the_list_comes_in_pages_and_of_one_record(
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"after": str(uuid4())}, (422, "bad_cursor")),
+        ({"after": "last"}, (422, "unprocessable")),
+        ({"before": "2026-03-04"}, (422, "unprocessable")),
+        ({"limit": "0"}, (422, "unprocessable")),
+    ],
+)
+def test_a_list_that_cannot_be_meant_is_refused(
+    http: httpx.Client,
+    world: World,
+    asked: dict[str, str],
+    status: tuple[int, str],
+) -> None:
+    answer = http.get(f"/v1/patients/{world.patient_id}/overrides", params=asked)
+
+    assert refused(answer) == status
+
+
 def test_what_would_change_nothing_or_nobody_may_say_is_refused_as_a_problem(
     http: httpx.Client, world: World
 ) -> None:
