@@ -23,6 +23,7 @@ from backend.ingest.items import DoseItem, EventItem, Verdict, read
 from backend.ingest.screen import screen_due, screen_silent
 from backend.ingest.worklist import Worklist
 from backend.outbox.deliver import deliver
+from backend.outbox.recent import Recent
 from backend.outbox.reconcile import reconcile
 from backend.people.readers import Reader, Sender
 from backend.people.tables import Clinic, Clinician, Organization
@@ -87,6 +88,7 @@ class Story:
     phone: Phone = field(default_factory=Phone)
     calls: Phone = field(default_factory=Phone)
     mail: Phone = field(default_factory=Phone)
+    recent: Recent = field(default_factory=Recent)
     boxes: list[Box] = field(default_factory=list[Box])
     told: list[tuple[datetime, str]] = field(default_factory=list[tuple[datetime, str]])
 
@@ -159,7 +161,13 @@ class Story:
                 pass
         reconcile(self.channels, now=self.now, real=lambda: self.now)
         sent = len(self.phone.got)
-        while deliver(self.channels, now=self.now, real=lambda: self.now, word=word):
+        while deliver(
+            self.channels,
+            now=self.now,
+            real=lambda: self.now,
+            word=word,
+            recent=self.recent,
+        ):
             fail_over(self.channels, now=self.now)
         self.told += [(self.now, plain(it.body)) for it in self.phone.got[sent:]]
 

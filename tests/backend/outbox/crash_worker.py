@@ -13,6 +13,7 @@ from twilio.rest import Client
 
 from backend.clock import real_now
 from backend.outbox.deliver import deliver
+from backend.outbox.recent import Recent
 from backend.outbox.reconcile import reconcile
 from notifications.channels.sms import SmsChannel
 from notifications.message import Channel
@@ -37,11 +38,13 @@ def texting(address: str) -> Generator[SmsChannel]:
 
 
 def main(address: str, speed: str, kind: str) -> None:
-    fast = faster(float(speed))
+    fast, recent = faster(float(speed)), Recent()
     with texting(address) as sms:
         channels: dict[str, Channel] = {"sms": Naive(sms) if kind == "naive" else sms}
         while True:
-            done = deliver(channels, now=NOW, real=fast, word=plain, batch=20)
+            done = deliver(
+                channels, now=NOW, real=fast, word=plain, batch=20, recent=recent
+            )
             done += reconcile(channels, now=NOW, real=fast)
             if not done:
                 time.sleep(0.05)
